@@ -1,0 +1,7 @@
+// Package yamlfile reads YAML configuration files strictly, and says where in
+// the file everything that is wrong is.
+//
+// It reports every problem at once: unknown and repeated keys, values of the
+// wrong type, more than one document, aliases. Each has a line, a column and a
+// path such as "stamps[2].link.via".
+package yamlfile

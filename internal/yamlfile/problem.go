@@ -1,0 +1,47 @@
+package yamlfile
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Problem is one thing wrong with a file.
+type Problem struct {
+	File string
+	Line int // from 1; 0 if it is not known
+	Col  int
+	Path string // of the value, as "stamps[2].link.via"; empty for the whole file
+	Msg  string // what is wrong
+	Hint string // what would be right; may be empty
+}
+
+// Error returns the problem as file:line:column: path: what is wrong (hint).
+func (p Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Col)
+	}
+	b.WriteString(": ")
+	if p.Path != "" {
+		b.WriteString(p.Path + ": ")
+	}
+	b.WriteString(p.Msg)
+	if p.Hint != "" {
+		b.WriteString(" (" + p.Hint + ")")
+	}
+	return b.String()
+}
+
+// Problems is everything wrong with a file, in order of the file. It is an
+// error if it is not empty.
+type Problems []Problem
+
+// Error returns one problem a line.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
