@@ -1,0 +1,291 @@
+package topology
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringway/ringway/internal/yamlfile"
+)
+
+// A compiler turns a Spec into a Mesh and collects what is wrong.
+type compiler struct {
+	s        *Spec
+	m        *Mesh
+	problems Problems
+	warnings Problems
+}
+
+func (c *compiler) bad(path, hint, format string, args ...any) {
+	c.problems = append(c.problems, c.s.file.Problem(path, hint, format, args...))
+}
+
+func (c *compiler) warn(path, hint, format string, args ...any) {
+	c.warnings = append(c.warnings, c.s.file.Problem(path, hint, format, args...))
+}
+
+// Compile checks a Spec and makes a Mesh of it. Its error is of type Problems
+// and holds every problem; what is only doubtful is in Mesh.Warnings.
+func Compile(s *Spec) (*Mesh, error) {
+	if s.file == nil {
+		s.file = &yamlfile.File{Name: "topology"}
+	}
+	c := &compiler{s: s, m: &Mesh{Name: s.Name, stamps: map[StampID]*Stamp{}}}
+	c.header()
+	c.groups()
+	for i := range s.Stamps {
+		c.stamp(i)
+	}
+	c.links()
+	c.controlPlanes()
+	c.stages()
+	c.routes()
+	c.policies()
+	c.targets()
+	c.reachability()
+	if len(c.problems) > 0 {
+		byPlace(c.problems)
+		return nil, c.problems
+	}
+	byPlace(c.warnings)
+	c.m.Warnings = c.warnings
+	c.m.Hash = digest(c.m)
+	return c.m, nil
+}
+
+func byPlace(ps Problems) {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+}
+
+// digest is a short fingerprint of what m says, lines of the file left out.
+func digest(m *Mesh) string {
+	plain := *m
+	plain.Warnings = nil
+	b, err := json.Marshal(plain)
+	if err != nil {
+		return "" // every field of a Mesh can be written as JSON
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:6])
+}
+
+func (c *compiler) header() {
+	if c.s.APIVersion != APIVersion {
+		c.bad("apiVersion", "write "+APIVersion, "%q is not a version this program knows", c.s.APIVersion)
+	}
+	if c.s.Kind != Kind {
+		c.bad("kind", "write "+Kind, "%q is not a kind this program knows", c.s.Kind)
+	}
+	c.token("name", c.s.Name)
+}
+
+const tokenHint = "use letters, digits, - and _, at most 63"
+
+// token checks a name that becomes part of NATS subjects.
+func (c *compiler) token(path, name string) bool {
+	switch {
+	case name == "":
+		c.bad(path, "", "is missing")
+	case !isToken(name):
+		c.bad(path, tokenHint, "%.80q is not a NATS token", name)
+	default:
+		return true
+	}
+	return false
+}
+
+func (c *compiler) groups() {
+	for _, g := range []struct {
+		key  string
+		list []GroupSpec
+		add  func(string)
+	}{
+		{"geos", c.s.Geos, func(n string) { c.m.Geos = append(c.m.Geos, Geo(n)) }},
+		{"rings", c.s.Rings, func(n string) { c.m.Rings = append(c.m.Rings, Ring(n)) }},
+	} {
+		if len(g.list) == 0 {
+			c.bad(g.key, "name at least one", "is missing")
+		}
+		seen := map[string]bool{}
+		for i, e := range g.list {
+			path := fmt.Sprintf("%s[%d]", g.key, i)
+			if !c.token(path, e.Name) {
+				continue
+			}
+			if seen[e.Name] {
+				c.bad(path, "", "%q is there twice", e.Name)
+				continue
+			}
+			seen[e.Name] = true
+			g.add(e.Name)
+		}
+	}
+	if len(c.s.Stamps) == 0 {
+		c.bad("stamps", "name at least one", "is missing")
+	}
+}
+
+func (c *compiler) hasGeo(name string) bool   { return slices.Contains(c.m.Geos, Geo(name)) }
+func (c *compiler) hasRing(name string) bool  { return slices.Contains(c.m.Rings, Ring(name)) }
+func (c *compiler) hasStamp(name string) bool { return c.m.stamps[StampID(name)] != nil }
+
+// known reports a name that nothing is called.
+func (c *compiler) known(path, what, name string, has func(string) bool) bool {
+	if has(name) {
+		return true
+	}
+	c.bad(path, "name one that is declared", "there is no %s %q", what, name)
+	return false
+}
+
+// oneOf checks a word, and returns def for none.
+func oneOf[T ~string](c *compiler, path, word string, def T, all ...T) T {
+	if word == "" {
+		return def
+	}
+	if !slices.Contains(all, T(word)) {
+		c.bad(path, fmt.Sprintf("write one of %v", all), "%q is not known", word)
+		return def
+	}
+	return T(word)
+}
+
+func (c *compiler) controlPlanes() {
+	names, owned, rest := map[string]bool{}, map[string]string{}, ""
+	for i, e := range c.s.ControlPlanes {
+		path := fmt.Sprintf("controlPlanes[%d]", i)
+		if !c.token(path+".name", e.Name) {
+			continue
+		}
+		if names[e.Name] {
+			c.bad(path+".name", "", "%q is there twice", e.Name)
+		}
+		names[e.Name] = true
+		if !c.known(path+".stamp", "stamp", e.Stamp, c.hasStamp) {
+			continue
+		}
+		if !c.m.Stamp(StampID(e.Stamp)).Control {
+			c.bad(path+".stamp", "add control to the roles of the stamp", "stamp %q has no role control", e.Stamp)
+		}
+		for j, p := range e.Projects {
+			if by := owned[p]; by != "" {
+				c.bad(fmt.Sprintf("%s.projects[%d]", path, j), "give a project one owner", "project %q belongs to %q already", p, by)
+			}
+			owned[p] = e.Name
+		}
+		if len(e.Projects) == 0 {
+			if rest != "" {
+				c.bad(path, "name the projects of one of them", "owns every other project, and so does %q", rest)
+			}
+			rest = e.Name
+		}
+		c.m.ControlPlanes = append(c.m.ControlPlanes, &ControlPlane{
+			Name: e.Name, Stamp: StampID(e.Stamp), Projects: e.Projects, API: c.url(path+".api.url", e.API.URL, "http", "https"),
+		})
+	}
+	for i, st := range c.s.Stamps {
+		id := StampID(st.Name)
+		has := func(p *ControlPlane) bool { return p.Stamp == id }
+		if s := c.m.Stamp(id); s != nil && s.Control && !slices.ContainsFunc(c.m.ControlPlanes, has) {
+			c.warn(fmt.Sprintf("stamps[%d]", i), "declare one below controlPlanes, or drop the role", "stamp %q has role control, but no control plane runs there", id)
+		}
+	}
+}
+
+func (c *compiler) stages() {
+	if len(c.s.Stages) > 0 && len(c.s.ControlPlanes) == 0 {
+		c.bad("stages", "declare the control plane below controlPlanes", "no control plane could send their events")
+	}
+	final := map[string]string{} // stage → the rule that takes everything
+	count := map[string]int{}
+	for i := range c.s.Stages {
+		e := &c.s.Stages[i]
+		path := fmt.Sprintf("stages[%d]", i)
+		if !c.token(path+".name", e.Name) {
+			continue
+		}
+		r := c.stage(path, e)
+		if count[e.Name]++; e.Rule == "" && count[e.Name] > 1 {
+			r.Name = fmt.Sprintf("%s#%d", e.Name, count[e.Name])
+		}
+		if by := final[e.Name]; by != "" {
+			c.bad(path, "put the rule with a condition first", "can never take an event: rule %s takes every event of stage %q before", by, e.Name)
+		}
+		if r.When == nil && len(r.Projects) == 0 {
+			final[e.Name] = r.Name
+		}
+		c.m.Stages = append(c.m.Stages, r)
+	}
+}
+
+// stage checks one rule and finds its stamps.
+func (c *compiler) stage(path string, e *StageSpec) *StageRule {
+	r := &StageRule{
+		Name: cmp.Or(e.Rule, e.Name), Stage: e.Name, Projects: e.Projects,
+		Deadline: e.Deadline, Line: c.s.file.Line(path),
+		Deliver:    oneOf(c, path+".deliver", e.Deliver, DeliverAll, DeliverAll, DeliverAny, DeliverFirst),
+		OnDeadline: oneOf(c, path+".onDeadline", e.OnDeadline, DeadlineFail, DeadlineFail, DeadlineIgnore),
+	}
+	if e.Deadline < 0 || e.Deadline > 30*24*time.Hour {
+		c.bad(path+".deadline", "write 0 for none, at most 720h", "%s is out of range", e.Deadline)
+	}
+	if e.When != "" {
+		x, err := CompileExpr(e.When)
+		if err != nil {
+			c.bad(path+".when", "", "%v", err)
+		}
+		r.When = x
+	}
+	sel := SelectSpec{Geos: e.Geos, Stamps: e.Stamps, Labels: e.Labels}
+	if e.Ring == "" {
+		c.bad(path+".ring", "name the ring whose stamps get its events", "is missing")
+	} else {
+		sel.Rings = []string{e.Ring}
+	}
+	before := len(c.problems)
+	all := c.selected(path, sel)
+	for _, s := range all {
+		if s.Execution {
+			r.Stamps = append(r.Stamps, s.ID)
+		}
+	}
+	if len(r.Stamps) == 0 && len(c.problems) == before {
+		c.bad(path, "check ring, geos, labels and stamps, and the roles of the stamps", "chooses no execution stamp")
+	}
+	c.order(path, e, r)
+	return r
+}
+
+// order puts the stamps of deliver: first in the order asked for.
+func (c *compiler) order(path string, e *StageSpec, r *StageRule) {
+	if r.Deliver != DeliverFirst {
+		if len(e.Order) > 0 {
+			c.bad(path+".order", "write deliver: first, or drop it", "means nothing with deliver: %s", r.Deliver)
+		}
+		return
+	}
+	if len(e.Order) == 0 {
+		c.bad(path+".order", "list the stamps, best first", "is missing")
+		return
+	}
+	chosen := r.Stamps
+	r.Stamps = nil
+	for i, name := range e.Order {
+		at := fmt.Sprintf("%s.order[%d]", path, i)
+		switch id := StampID(name); {
+		case !c.known(at, "stamp", name, c.hasStamp):
+		case !slices.Contains(chosen, id):
+			c.bad(at, "check ring, geos and labels", "stamp %q is not one that the rule chooses", name)
+		case slices.Contains(r.Stamps, id):
+			c.bad(at, "", "stamp %q is there twice", name)
+		default:
+			r.Stamps = append(r.Stamps, id)
+		}
+	}
+}

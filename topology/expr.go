@@ -1,0 +1,69 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+)
+
+// An Env is what an expression sees of an event.
+type Env struct {
+	Type    string            `expr:"type"`
+	Source  string            `expr:"source"`
+	ID      string            `expr:"id"`
+	Project string            `expr:"project"`
+	Stage   string            `expr:"stage"`
+	Service string            `expr:"service"`
+	Labels  map[string]string `expr:"labels"`
+	Data    map[string]any    `expr:"data"` // the whole data block
+}
+
+// An Expr is a condition over an event: compiled, type-checked, and bounded in
+// cost by its size, since it has no loops. It is safe for concurrent use.
+type Expr struct {
+	Text    string
+	program *vm.Program
+}
+
+// Bounds of an expression.
+const (
+	maxExprBytes = 4096
+	maxExprNodes = 500
+)
+
+// functions are the built-ins an expression may call: those whose cost is
+// bounded by their arguments, and no loops.
+var functions = []string{"lower", "upper", "trim", "len", "hasPrefix", "hasSuffix", "indexOf", "int", "float", "string"}
+
+// CompileExpr checks text and makes an Expr of it. It must be a condition: its
+// value is true or false.
+func CompileExpr(text string) (*Expr, error) {
+	if len(text) > maxExprBytes {
+		return nil, fmt.Errorf("is longer than %d bytes", maxExprBytes)
+	}
+	opts := []expr.Option{expr.Env(Env{}), expr.AsBool(), expr.MaxNodes(maxExprNodes), expr.DisableAllBuiltins()}
+	for _, f := range functions {
+		opts = append(opts, expr.EnableBuiltin(f))
+	}
+	p, err := expr.Compile(text, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("does not compile: %w", err)
+	}
+	return &Expr{Text: text, program: p}, nil
+}
+
+// errNoValue reports an expression that needs a value the event does not have.
+var errNoValue = errors.New("the event has no such value")
+
+// Match reports whether the expression is true for an event. If the event
+// lacks what the expression compares, it is false, and the error says so.
+func (e *Expr) Match(env Env) (bool, error) {
+	out, err := expr.Run(e.program, env)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errNoValue, err)
+	}
+	ok, _ := out.(bool)
+	return ok, nil
+}

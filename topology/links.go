@@ -1,0 +1,117 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+)
+
+// maxHubs is how many hubs a supercluster carries well: links among hubs grow
+// with the square of their number, and measured full meshes form in 2 s at 50
+// hubs and in 90 s at 90.
+const maxHubs = 30
+
+// links completes and checks how the stamps reach each other.
+func (c *compiler) links() {
+	hubs := c.m.Hubs()
+	if len(hubs) > maxHubs {
+		c.warn("stamps", "make most of them leaves of a few hubs", "%d hubs: more than %d take long to find each other", len(hubs), maxHubs)
+	}
+	if len(hubs) == 0 && len(c.m.Stamps) > 1 {
+		c.bad("stamps", "give at least one stamp link: {kind: hub}", "no stamp is a hub, so no two can reach each other")
+		return
+	}
+	dialled := map[StampID]map[Transport]bool{}
+	for _, s := range c.m.Stamps {
+		path := c.pathOf(s)
+		if s.Link.Kind == LinkLeaf {
+			c.leaf(path, s, hubs, dialled)
+			continue
+		}
+		if len(hubs) > 1 && s.Link.Advertise.Gateway == "" {
+			c.bad(path+".link.advertise.gateway", "write the host:port at which other hubs reach it", "is missing: hub %q cannot be reached", s.ID)
+		}
+		if !s.Control && !s.Trusted {
+			c.warn(path+".link.kind", "make it a leaf, or write trusted: true",
+				"execution stamp %q is a hub, and a hub can read and send as any stamp", s.ID)
+		}
+	}
+	c.listeners(dialled)
+}
+
+func (c *compiler) pathOf(s *Stamp) string {
+	for i, e := range c.s.Stamps {
+		if e.Name == string(s.ID) {
+			return fmt.Sprintf("stamps[%d]", i)
+		}
+	}
+	return "stamps"
+}
+
+// leaf checks or completes the hubs of a leaf.
+func (c *compiler) leaf(path string, s *Stamp, hubs []*Stamp, dialled map[StampID]map[Transport]bool) {
+	if len(s.Link.Via) == 0 {
+		s.Link.Via = nearestHubs(s, hubs)
+	}
+	seen := map[StampID]bool{}
+	for i, id := range s.Link.Via {
+		at := fmt.Sprintf("%s.link.via[%d]", path, i)
+		hub := c.m.Stamp(id)
+		switch {
+		case hub == nil:
+			c.bad(at, "name a hub", "there is no stamp %q", id)
+		case id == s.ID:
+			c.bad(at, "name a hub", "stamp %q is reached via itself", id)
+		case hub.Link.Kind != LinkHub:
+			c.bad(at, "name a hub, or make it one", "stamp %q is a leaf itself", id)
+		case seen[id]:
+			c.bad(at, "", "hub %q is there twice", id)
+		default:
+			if dialled[id] == nil {
+				dialled[id] = map[Transport]bool{}
+			}
+			dialled[id][s.Link.Transport] = true
+		}
+		seen[id] = true
+	}
+}
+
+// nearestHubs orders hubs for a leaf that names none: its own geo first.
+func nearestHubs(s *Stamp, hubs []*Stamp) []StampID {
+	var near, far []StampID
+	for _, h := range hubs {
+		if h.Geo == s.Geo {
+			near = append(near, h.ID)
+		} else {
+			far = append(far, h.ID)
+		}
+	}
+	return slices.Concat(near, far)
+}
+
+// listeners checks that every hub that leaves dial says where.
+func (c *compiler) listeners(dialled map[StampID]map[Transport]bool) {
+	for _, s := range c.m.Stamps {
+		for t := range dialled[s.ID] {
+			key, addr := "leafnode", s.Link.Advertise.Leafnode
+			if t == TransportWSS {
+				key, addr = "websocket", s.Link.Advertise.WebSocket
+			}
+			if addr == "" {
+				c.bad(c.pathOf(s)+".link.advertise."+key, "write the host:port at which leaves reach it",
+					"is missing: leaves dial hub %q over %s", s.ID, t)
+			}
+		}
+	}
+}
+
+// reachability checks that the stamps of every stage can be reached from its
+// control planes. Hubs reach each other, and a leaf reaches its hubs; what is
+// left is a stamp without a way at all.
+func (c *compiler) reachability() {
+	for i, p := range c.s.ControlPlanes {
+		s := c.m.Stamp(StampID(p.Stamp))
+		if s != nil && len(c.m.Stamps) > 1 && s.Link.Kind == LinkLeaf && len(s.Link.Via) == 0 {
+			c.bad(fmt.Sprintf("controlPlanes[%d].stamp", i), "give the stamp a hub", "stamp %q has no hub, so nobody can reach it", s.ID)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package topology
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// reserved are subjects that a custom route must not carry: Keptn's have rules
+// of their own, the others are NATS's or ours.
+var reserved = []Pattern{"sh.keptn.>", "rw.>", "cap.>", "$SYS.>", "$JS.>", "$KV.>", "$O.>", "_INBOX.>"}
+
+func (c *compiler) routes() {
+	names := map[string]bool{}
+	for i, e := range c.s.Routes {
+		path := fmt.Sprintf("routes[%d]", i)
+		if !c.token(path+".name", e.Name) {
+			continue
+		}
+		if names[e.Name] {
+			c.bad(path+".name", "", "%q is there twice", e.Name)
+		}
+		names[e.Name] = true
+		if !c.routeSubject(path+".subject", e.Subject) {
+			continue
+		}
+		r := &Route{
+			Name: e.Name, Subject: Pattern(e.Subject), Line: c.s.file.Line(path),
+			From: c.ids(path+".from", e.From), To: c.ids(path+".to", e.To),
+			Mode: oneOf(c, path+".mode", e.Mode, RouteDurable, RouteDurable, RouteLive),
+		}
+		if len(r.From) == 0 || len(r.To) == 0 || len(r.From) == 1 && slices.Equal(r.From, r.To) {
+			c.bad(path, "check from and to", "goes from no stamp to another")
+		}
+		for _, o := range c.m.Routes {
+			c.ambiguous(path, r, o)
+		}
+		c.m.Routes = append(c.m.Routes, r)
+	}
+}
+
+func (c *compiler) routeSubject(path, subject string) bool {
+	p := Pattern(subject)
+	if !p.Valid() {
+		c.bad(path, "write something like orders.>", "%.100q is not a NATS subject", subject)
+		return false
+	}
+	for _, r := range reserved {
+		if p.Overlaps(r) {
+			c.bad(path, "", "%q overlaps %s, which is not for routes", subject, r)
+			return false
+		}
+	}
+	return true
+}
+
+// ambiguous reports two routes that would carry the same message of the same
+// stamp in two ways.
+func (c *compiler) ambiguous(path string, r, o *Route) {
+	if !r.Subject.Overlaps(o.Subject) || !shareStamp(r.From, o.From) {
+		return
+	}
+	switch {
+	case r.Mode != o.Mode:
+		c.bad(path, "give both the same mode, or make the subjects disjoint", "overlaps route %q, which has another mode", o.Name)
+	case !r.Subject.Covers(o.Subject) && !o.Subject.Covers(r.Subject):
+		c.bad(path, "make one subject cover the other, or both disjoint", "overlaps route %q in part, and one stream cannot hold both", o.Name)
+	}
+}
+
+func shareStamp(a, b []StampID) bool {
+	return slices.ContainsFunc(a, func(id StampID) bool { return slices.Contains(b, id) })
+}
+
+func (c *compiler) policies() {
+	names := map[string]bool{}
+	for i, e := range c.s.Policies {
+		path := fmt.Sprintf("policies[%d]", i)
+		if !c.token(path+".name", e.Name) {
+			continue
+		}
+		if names[e.Name] {
+			c.bad(path+".name", "", "%q is there twice", e.Name)
+		}
+		names[e.Name] = true
+		if e.Effect == "" {
+			c.bad(path+".effect", "write allow or deny", "is missing")
+		}
+		p := &Policy{
+			Name: e.Name, Effect: oneOf(c, path+".effect", e.Effect, EffectDeny, EffectAllow, EffectDeny),
+			From: c.set(path+".from", e.From), To: c.set(path+".to", e.To),
+			Projects: e.Projects, Line: c.s.file.Line(path),
+		}
+		for j, t := range e.Types {
+			if !Pattern(t).Valid() {
+				c.bad(fmt.Sprintf("%s.types[%d]", path, j), "write something like sh.keptn.event.*.finished", "%.100q is not a subject", t)
+			}
+			p.Types = append(p.Types, Pattern(t))
+		}
+		for _, o := range c.m.Policies {
+			c.hidden(path, p, o)
+		}
+		c.m.Policies = append(c.m.Policies, p)
+	}
+}
+
+// hidden reports a policy that changes nothing because of another one.
+func (c *compiler) hidden(path string, p, o *Policy) {
+	switch {
+	case p.Effect == o.Effect && wider(o, p), o.Effect == EffectDeny && wider(o, p):
+		c.bad(path, "drop it, or make policy "+o.Name+" narrower", "changes nothing: %s policy %q takes everything it takes", o.Effect, o.Name)
+	case p.Effect == o.Effect && wider(p, o), p.Effect == EffectDeny && wider(p, o):
+		c.bad(path, "drop policy "+o.Name+", or make this one narrower", "takes everything that %s policy %q takes, which then changes nothing", o.Effect, o.Name)
+	}
+}
+
+// wider reports whether a takes everything that b takes.
+func wider(a, b *Policy) bool {
+	return widerSet(a.From, b.From) && widerSet(a.To, b.To) && widerList(a.Projects, b.Projects) && widerTypes(a.Types, b.Types)
+}
+
+func widerSet(a, b map[StampID]bool) bool {
+	if a == nil {
+		return true
+	}
+	for id := range b {
+		if !a[id] {
+			return false
+		}
+	}
+	return b != nil
+}
+
+func widerList(a, b []string) bool {
+	if len(a) == 0 {
+		return true
+	}
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func widerTypes(a, b []Pattern) bool {
+	if len(a) == 0 {
+		return true
+	}
+	for _, t := range b {
+		if !slices.ContainsFunc(a, func(p Pattern) bool { return p.Covers(t) }) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+func (c *compiler) targets() {
+	names := map[string]bool{}
+	for i, e := range c.s.Targets {
+		path := fmt.Sprintf("targets[%d]", i)
+		ok := c.token(path+".name", e.Name)
+		if !c.known(path+".stamp", "stamp", e.Stamp, c.hasStamp) || !ok {
+			continue
+		}
+		if key := e.Stamp + "/" + e.Name; names[key] {
+			c.bad(path+".name", "", "%q is there twice in stamp %q", e.Name, e.Stamp)
+		} else {
+			names[key] = true
+		}
+		if e.URL == "" {
+			c.bad(path+".url", "write http://host:port", "is missing")
+		}
+		t := &Target{
+			Name: e.Name, Stamp: StampID(e.Stamp), URL: c.url(path+".url", e.URL, "http", "https"),
+			Callers: c.set(path+".callers", e.Callers), Paths: e.Paths, Deny: e.Deny,
+		}
+		for j, m := range e.Methods {
+			if m != strings.ToUpper(m) || strings.ContainsAny(m, " \t") || m == "" {
+				c.bad(fmt.Sprintf("%s.methods[%d]", path, j), "write it as GET", "%.20q is not an HTTP method", m)
+			}
+			t.Methods = append(t.Methods, m)
+		}
+		c.paths(path+".paths", e.Paths)
+		c.paths(path+".deny", e.Deny)
+		c.m.Targets = append(c.m.Targets, t)
+	}
+}
+
+func (c *compiler) paths(path string, list []string) {
+	for i, p := range list {
+		if !strings.HasPrefix(p, "/") {
+			c.bad(fmt.Sprintf("%s[%d]", path, i), "start it with /", "%.100q is not a path", p)
+		}
+	}
+}
