@@ -1,0 +1,141 @@
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
+)
+
+// An arrival is one event of RW_IN.
+type arrival struct {
+	seq      uint64
+	from     topology.StampID // as the link's permissions vouch for
+	key      bridge.Key
+	subject  string // to deliver on
+	captured time.Time
+	offer    bool
+	body     []byte
+}
+
+// arrive delivers one event, lets it wait, or puts it aside.
+func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("read metadata: %w", err)
+	}
+	if in.progress.has(meta.Sequence.Stream) {
+		return nil
+	}
+	a := read(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream)
+	in.metrics.received.WithLabelValues(string(a.from)).Inc()
+	repeated, err := in.known.repeated(ctx, in.stream, in.cfg.Me, a)
+	switch {
+	case err != nil:
+		return err
+	case repeated:
+		in.metrics.repeated.WithLabelValues(string(a.from)).Inc()
+		in.fresh = append(in.fresh, a.seq)
+		return nil
+	}
+	if why := in.accept(a, m.Headers()); why != bridge.ReasonNone {
+		return in.bury(ctx, a, why, nil)
+	}
+	return in.offer(ctx, a)
+}
+
+// read makes an arrival of a stored message.
+func read(subject string, h nats.Header, body []byte, seq uint64) arrival {
+	_, from, key, _ := bridge.Address(subject)
+	a := arrival{
+		seq: seq, from: from, key: key, subject: h.Get(bridge.HeaderSubject),
+		offer: h.Get(bridge.HeaderMode) == bridge.ModeOffer, body: body,
+	}
+	if t, err := time.Parse(time.RFC3339Nano, h.Get(bridge.HeaderCaptured)); err == nil {
+		a.captured = t
+	}
+	return a
+}
+
+// accept checks what a sender's gateway should have checked already. The
+// subject's sender token is vouched for by NATS permissions; nothing else is.
+func (in *Inbox) accept(a arrival, h nats.Header) bridge.Reason {
+	if topology.StampID(h.Get(bridge.HeaderOrigin)) != a.from {
+		return bridge.ReasonForged
+	}
+	router := in.cfg.Router()
+	if !strings.HasPrefix(a.subject, "sh.keptn.") {
+		return router.AcceptCustom(a.from, a.subject, topology.RouteDurable)
+	}
+	e, err := bridge.Parse(a.subject, a.body)
+	if err != nil {
+		return bridge.ReasonInvalid
+	}
+	if e.Key() != a.key {
+		return bridge.ReasonForged
+	}
+	return router.Accept(a.from, e)
+}
+
+// offer delivers an event if somebody subscribes to it and nothing of its
+// subject waits; otherwise it waits, or is dropped if nobody need act on it.
+func (in *Inbox) offer(ctx context.Context, a arrival) error {
+	wanted := in.cfg.Interest(a.subject)
+	switch {
+	case wanted && !in.waiting.has(a.subject):
+		return in.deliver(a)
+	case a.offer && !wanted:
+		in.metrics.unwanted.WithLabelValues(string(a.from)).Inc()
+		in.fresh = append(in.fresh, a.seq)
+		return nil
+	case in.waiting.n >= in.cfg.MaxWaiting:
+		return in.bury(ctx, a, bridge.ReasonOverflow, []string{fmt.Sprintf("%d events wait already", in.waiting.n)})
+	}
+	in.waiting.add(a)
+	in.publishReport()
+	return nil
+}
+
+// deliver publishes the event to the stamp's clients. It counts as delivered
+// at the next commit.
+func (in *Inbox) deliver(a arrival) error {
+	m := &nats.Msg{Subject: a.subject, Data: a.body}
+	if strings.HasPrefix(a.subject, "sh.keptn.") {
+		// shipyard-controller's own stream drops a repeated id within its
+		// window of two minutes; other subscribers read the body alone.
+		m.Header = nats.Header{
+			nats.MsgIdHdr:       {a.key},
+			bridge.HeaderOrigin: {string(a.from)},
+		}
+	}
+	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
+		return fmt.Errorf("deliver: %w", err)
+	}
+	in.fresh = append(in.fresh, a.seq)
+	in.metrics.delivered.WithLabelValues(string(a.from)).Inc()
+	if !a.captured.IsZero() {
+		in.metrics.delay.WithLabelValues(string(a.from)).Observe(max(0, time.Since(a.captured).Seconds()))
+	}
+	return nil
+}
+
+// bury puts an event aside as a dead letter.
+func (in *Inbox) bury(ctx context.Context, a arrival, why bridge.Reason, detail []string) error {
+	in.metrics.dead.WithLabelValues(string(a.from), string(why)).Inc()
+	in.cfg.Log.Debug("event not delivered", "peer", a.from, "subject", a.subject, "reason", why)
+	err := in.cfg.DeadLetters.Put(ctx, bridge.Letter{
+		Side: bridge.SideIn, Reason: why, Detail: detail, Subject: a.subject,
+		From: a.from, To: in.cfg.Me, Key: a.key, Captured: a.captured, Body: a.body,
+	})
+	if err != nil {
+		return err
+	}
+	in.fresh = append(in.fresh, a.seq)
+	return nil
+}

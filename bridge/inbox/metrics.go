@@ -1,0 +1,52 @@
+package inbox
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	received  *prometheus.CounterVec
+	repeated  *prometheus.CounterVec
+	delivered *prometheus.CounterVec
+	unwanted  *prometheus.CounterVec
+	dead      *prometheus.CounterVec
+	waiting   prometheus.Gauge
+	delay     *prometheus.HistogramVec
+}
+
+// newMetrics registers with r. A nil r makes metrics that nobody sees.
+func newMetrics(r prometheus.Registerer) *metrics {
+	f := promauto.With(r)
+	return &metrics{
+		received: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringway_events_received_total",
+			Help: "Events from another stamp that were stored here.",
+		}, []string{"from"}),
+		repeated: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringway_events_repeated_total",
+			Help: "Events not delivered because another stamp had sent the same one.",
+		}, []string{"from"}),
+		delivered: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringway_events_delivered_total",
+			Help: "Events given to the clients of this stamp.",
+		}, []string{"from"}),
+		unwanted: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringway_events_unwanted_total",
+			Help: "Events that inform and that nobody subscribed to.",
+		}, []string{"from"}),
+		dead: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringway_events_undelivered_total",
+			Help: "Events put aside as dead letters on arrival, by reason.",
+		}, []string{"from", "reason"}),
+		waiting: f.NewGauge(prometheus.GaugeOpts{
+			Name: "ringway_events_waiting",
+			Help: "Events that wait until somebody in this stamp subscribes.",
+		}),
+		delay: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "ringway_event_delay_seconds",
+			Help:    "Time from capture in the origin to delivery here, by origin. Clocks of both stamps count.",
+			Buckets: prometheus.ExponentialBuckets(0.00025, 2.5, 16),
+		}, []string{"from"}),
+	}
+}

@@ -1,0 +1,130 @@
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A progress says which events of RW_IN are settled: delivered, dropped or put
+// aside. It is every sequence up to Floor and those in Above, which are
+// inclusive ranges in order with gaps between them.
+type progress struct {
+	Floor uint64      `json:"floor"`
+	Above [][2]uint64 `json:"above,omitempty"`
+}
+
+// has reports whether seq is settled.
+func (p *progress) has(seq uint64) bool {
+	if seq <= p.Floor {
+		return true
+	}
+	i, found := slices.BinarySearchFunc(p.Above, seq, func(r [2]uint64, s uint64) int {
+		switch {
+		case s < r[0]:
+			return 1
+		case s > r[1]:
+			return -1
+		}
+		return 0
+	})
+	return found && i < len(p.Above)
+}
+
+// done settles seq.
+func (p *progress) done(seq uint64) {
+	switch {
+	case p.has(seq):
+	case seq == p.Floor+1:
+		p.Floor = seq
+	default:
+		p.insert(seq)
+	}
+	for len(p.Above) > 0 && p.Above[0][0] == p.Floor+1 {
+		p.Floor = p.Above[0][1]
+		p.Above = p.Above[1:]
+	}
+}
+
+func (p *progress) insert(seq uint64) {
+	i := len(p.Above)
+	for i > 0 && p.Above[i-1][0] > seq {
+		i--
+	}
+	before := i > 0 && p.Above[i-1][1]+1 == seq
+	after := i < len(p.Above) && p.Above[i][0] == seq+1
+	switch {
+	case before && after:
+		p.Above[i-1][1] = p.Above[i][1]
+		p.Above = slices.Delete(p.Above, i, i+1)
+	case before:
+		p.Above[i-1][1] = seq
+	case after:
+		p.Above[i][0] = seq
+	default:
+		p.Above = slices.Insert(p.Above, i, [2]uint64{seq, seq})
+	}
+}
+
+// clip forgets what lies beyond the end of the stream, which can only be if the
+// stream was lost or restored: sequences up to last are then used again.
+func (p *progress) clip(last uint64) {
+	p.Floor = min(p.Floor, last)
+	kept := p.Above[:0]
+	for _, r := range p.Above {
+		if r[0] <= last {
+			kept = append(kept, [2]uint64{r[0], min(r[1], last)})
+		}
+	}
+	p.Above = kept
+}
+
+// A stateStore keeps the progress in the stream RW_STATE. A consumer's own
+// acknowledgements would not do: the server writes them to disk some time
+// after it has answered, so that a crash brings delivered events back.
+type stateStore struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+const stateSubject = "state.inbox"
+
+func openState(ctx context.Context, js jetstream.JetStream, replicas int) (*stateStore, error) {
+	s, err := js.CreateOrUpdateStream(ctx, stateStream(replicas))
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", StreamState, err)
+	}
+	return &stateStore{js: js, stream: s}, nil
+}
+
+// load returns the progress last saved, or none.
+func (s *stateStore) load(ctx context.Context) (progress, error) {
+	var p progress
+	m, err := s.stream.GetLastMsgForSubject(ctx, stateSubject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return p, nil
+	case err != nil:
+		return p, fmt.Errorf("read %s: %w", StreamState, err)
+	}
+	if err := json.Unmarshal(m.Data, &p); err != nil {
+		return p, fmt.Errorf("read %s: %w", StreamState, err)
+	}
+	return p, nil
+}
+
+// save returns once p is stored.
+func (s *stateStore) save(ctx context.Context, p progress) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", StreamState, err)
+	}
+	if _, err := s.js.Publish(ctx, stateSubject, b); err != nil {
+		return fmt.Errorf("write %s: %w", StreamState, err)
+	}
+	return nil
+}

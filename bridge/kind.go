@@ -1,0 +1,76 @@
+package bridge
+
+import "strings"
+
+// A Kind is what a Keptn event type means for its way through the federation.
+// Keptn tells task and sequence events apart by the number of dots alone,
+// which misjudges several types (contract §1.3); Classify does not.
+type Kind int
+
+// The kinds of event.
+const (
+	KindOther         Kind = iota // under sh.keptn. but nothing that Keptn defines
+	KindTaskTriggered             // sh.keptn.event.<task>.triggered
+	KindTaskAnswer                // sh.keptn.event.<task>.{started,finished,status.changed,invalidated}
+	KindSeqTriggered              // sh.keptn.event.<stage>.<sequence>.triggered
+	KindSeqProgress               // sh.keptn.event.<stage>.<sequence>.{started,finished,…}
+	KindLifecycle                 // sh.keptn.event.{project,service}.<verb>.<state>
+	KindReport                    // sh.keptn.log.error, problem events, monitoring.configure
+)
+
+var kindNames = [...]string{"other", "task triggered", "task answer", "sequence triggered", "sequence progress", "life cycle", "report"}
+
+// String names the kind for people.
+func (k Kind) String() string { return kindNames[k] }
+
+const keptnEvent = "sh.keptn.event."
+
+// Classify returns the Kind of an event type.
+func Classify(typ string) Kind {
+	switch typ {
+	case "sh.keptn.log.error", "sh.keptn.events.problem", "sh.keptn.event.problem.open", "sh.keptn.event.monitoring.configure":
+		return KindReport
+	}
+	rest, ok := strings.CutPrefix(typ, keptnEvent)
+	if !ok || strings.Contains("."+rest+".", "..") {
+		return KindOther
+	}
+	part := strings.Split(rest, ".")
+	switch {
+	case len(part) == 3 && part[1] == "status" && part[2] == "changed":
+		return KindTaskAnswer
+	case len(part) == 3 && (part[0] == "project" || part[0] == "service"):
+		return KindLifecycle
+	case len(part) == 2:
+		return classifyTask(part[1])
+	case len(part) == 3 && part[2] == "triggered":
+		return KindSeqTriggered
+	case len(part) == 3:
+		return KindSeqProgress
+	}
+	return KindOther
+}
+
+func classifyTask(state string) Kind {
+	switch state {
+	case "triggered":
+		return KindTaskTriggered
+	case "started", "finished", "invalidated":
+		return KindTaskAnswer
+	}
+	return KindOther
+}
+
+// FromExecution reports whether an execution stamp may send an event of kind k
+// to a control plane (contract §1.6). A forged project.delete.finished makes
+// Keptn drop a project's events, so the rest never leaves an execution stamp,
+// whatever the topology says.
+func (k Kind) FromExecution() bool {
+	return k == KindTaskAnswer || k == KindSeqTriggered || k == KindReport
+}
+
+// FromControl reports whether a control plane may send an event of kind k to
+// an execution stamp.
+func (k Kind) FromControl() bool {
+	return k != KindOther && k != KindReport
+}

@@ -1,0 +1,95 @@
+package bridge
+
+import (
+	"strings"
+
+	"github.com/ringway/ringway/topology"
+)
+
+// Names on the wire between stamps. Gateways of different versions talk to
+// each other, so a name is never changed, only added. docs/protocol.md lists
+// them with layout, sender and reader.
+//
+// Every subject between stamps is
+//
+//	rw.v1.<kind>.<to>.<from>.<rest>
+//
+// so that one pair of permissions holds a stamp to speaking as itself and
+// hearing what is meant for it: publish rw.v1.*.*.<me>.>, subscribe
+// rw.v1.*.<me>.>.
+const (
+	prefix = "rw.v1."
+
+	kindEvent = "ev"   // a stored event; rest is its Key
+	kindAck   = "ack"  // the answer of the stream that stored it; rest is the hop sequence
+	kindLive  = "live" // a message of a live route; rest is its subject
+)
+
+// Headers of a stored event. The body is never touched.
+const (
+	// HeaderSubject is the subject the event was published on, and will be
+	// delivered on.
+	HeaderSubject = "Ringway-Subject"
+	// HeaderOrigin is the stamp whose client published the event.
+	HeaderOrigin = "Ringway-Origin"
+	// HeaderHop is "<origin>:<sequence in the origin's RW_OUT>".
+	HeaderHop = "Ringway-Hop"
+	// HeaderCaptured is when the origin stored the event, RFC 3339 with
+	// nanoseconds, UTC.
+	HeaderCaptured = "Ringway-Captured"
+	// HeaderMode is ModeWait or ModeOffer.
+	HeaderMode = "Ringway-Mode"
+	// HeaderRule names the rule of the topology that sent the event here.
+	HeaderRule = "Ringway-Rule"
+)
+
+// Values of HeaderMode.
+const (
+	// ModeWait keeps the event until somebody subscribes to its subject.
+	ModeWait = "wait"
+	// ModeOffer delivers the event to whoever subscribes when it arrives, and
+	// otherwise drops it: for events that inform and that nobody must act on.
+	ModeOffer = "offer"
+)
+
+// CapturePrefix is put before a client's subject where the server stores what
+// the stamp's clients publish.
+const CapturePrefix = "cap."
+
+// EventSubject is where from publishes the event with key for to.
+func EventSubject(to, from topology.StampID, key string) string {
+	return prefix + kindEvent + "." + string(to) + "." + string(from) + "." + key
+}
+
+// EventsFor matches every event sent to stamp to.
+func EventsFor(to topology.StampID) string { return prefix + kindEvent + "." + string(to) + ".>" }
+
+// AckSubject is where from answers that it stored the event which to sent
+// with hop sequence seq.
+func AckSubject(to, from topology.StampID, seq string) string {
+	return prefix + kindAck + "." + string(to) + "." + string(from) + "." + seq
+}
+
+// AcksFor matches every answer to stamp to.
+func AcksFor(to topology.StampID) string { return prefix + kindAck + "." + string(to) + ".>" }
+
+// LiveSubject is where from publishes a message of a live route for to.
+func LiveSubject(to, from topology.StampID, subject string) string {
+	return prefix + kindLive + "." + string(to) + "." + string(from) + "." + subject
+}
+
+// LiveFor matches every message of live routes sent to stamp to.
+func LiveFor(to topology.StampID) string { return prefix + kindLive + "." + string(to) + ".>" }
+
+// Address takes a subject between stamps apart. ok is false if it is not one.
+func Address(subject string) (to, from topology.StampID, rest string, ok bool) {
+	s, found := strings.CutPrefix(subject, prefix)
+	if !found {
+		return "", "", "", false
+	}
+	part := strings.SplitN(s, ".", 4)
+	if len(part) != 4 {
+		return "", "", "", false
+	}
+	return topology.StampID(part[1]), topology.StampID(part[2]), part[3], true
+}

@@ -1,0 +1,78 @@
+package outbox
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
+)
+
+// captured is one event of RW_OUT and where it goes.
+type captured struct {
+	seq      uint64
+	at       time.Time
+	subject  string // the client's
+	key      bridge.Key
+	order    string // events with the same order are kept in order
+	decision bridge.Decision
+}
+
+// capture reads and routes one message of RW_OUT.
+func (o *Outbox) capture(m jetstream.Msg, seq uint64, at time.Time) captured {
+	c := captured{seq: seq, at: at, subject: strings.TrimPrefix(m.Subject(), bridge.CapturePrefix)}
+	router := o.cfg.Router()
+	if !strings.HasPrefix(c.subject, "sh.keptn.") {
+		c.key = bridge.KeyOf(o.customID(m, seq), "", c.subject)
+		c.order = c.subject
+		c.decision = router.Custom(c.subject, topology.RouteDurable)
+		return c
+	}
+	e, err := bridge.Parse(c.subject, m.Data())
+	if err != nil {
+		c.decision = bridge.Decision{Refused: bridge.ReasonInvalid, Tried: []string{err.Error()}}
+		return c
+	}
+	c.key = e.Key()
+	c.order = e.Context
+	c.decision = router.Route(e)
+	return c
+}
+
+// customID is the identity of a message that is no CloudEvent: what its
+// publisher says, else its place in RW_OUT.
+func (o *Outbox) customID(m jetstream.Msg, seq uint64) string {
+	if id := m.Headers().Get(nats.MsgIdHdr); id != "" {
+		return id
+	}
+	return hopID(o.cfg.Me, seq)
+}
+
+func hopID(me topology.StampID, seq uint64) string {
+	return string(me) + ":" + strconv.FormatUint(seq, 10)
+}
+
+// item makes the copy for one target. done is called once the copy is stored
+// elsewhere.
+func (c captured) item(me topology.StampID, t bridge.Target, body []byte, done func()) *item {
+	mode := bridge.ModeWait
+	if c.decision.Offer {
+		mode = bridge.ModeOffer
+	}
+	msg := nats.NewMsg(bridge.EventSubject(t.Stamp, me, c.key))
+	msg.Reply = bridge.AckSubject(me, t.Stamp, strconv.FormatUint(c.seq, 10))
+	msg.Data = body
+	msg.Header = nats.Header{
+		bridge.HeaderSubject:  {c.subject},
+		bridge.HeaderOrigin:   {string(me)},
+		bridge.HeaderHop:      {hopID(me, c.seq)},
+		bridge.HeaderCaptured: {c.at.UTC().Format(time.RFC3339Nano)},
+		bridge.HeaderMode:     {mode},
+		bridge.HeaderRule:     {t.Rule},
+	}
+	return &item{seq: c.seq, order: c.order, msg: msg, done: done}
+}

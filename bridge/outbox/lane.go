@@ -1,0 +1,150 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringway/ringway/topology"
+)
+
+// errNoAnswer reports a target that did not store an event in time.
+var errNoAnswer = errors.New("no answer in time")
+
+// A lane carries the events of one target. It is either direct, and sends what
+// comes, or holding, and stores what comes behind what the target has not got
+// yet.
+type lane struct {
+	o       *Outbox
+	target  topology.StampID
+	in      chan *item // from the reader of RW_OUT
+	acks    chan ack   // from the target
+	state   atomic.Pointer[LaneState]
+	held    atomic.Int64 // in RW_HOLD
+	lastAck atomic.Int64 // when the target last stored an event, in Unix nanoseconds
+
+	lastErr string // owned by run
+}
+
+// A LaneState is what a lane was doing when last looked at.
+type LaneState struct {
+	Target  topology.StampID
+	Holding bool      // the target did not answer; events are held
+	Held    int64     // events in RW_HOLD for the target
+	Since   time.Time // of the last change of Holding
+	LastAck time.Time // when the target last stored an event; zero if never
+	Err     string    // why the lane holds
+}
+
+func newLane(o *Outbox, target topology.StampID, held uint64) *lane {
+	l := &lane{o: o, target: target, in: make(chan *item, 256), acks: make(chan ack, 4096)}
+	l.held.Store(int64(held)) //nolint:gosec // a count of messages
+	l.state.Store(&LaneState{Target: target, Holding: held > 0, Since: time.Now()})
+	return l
+}
+
+// Lanes returns the state of every lane, in no order.
+func (o *Outbox) Lanes() []LaneState {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	out := make([]LaneState, 0, len(o.lanes))
+	for _, l := range o.lanes {
+		s := *l.state.Load()
+		s.Held = l.held.Load()
+		if at := l.lastAck.Load(); at > 0 {
+			s.LastAck = time.Unix(0, at)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (l *lane) run(ctx context.Context) {
+	holding := l.held.Load() > 0
+	for ctx.Err() == nil {
+		l.enter(holding)
+		if holding {
+			l.drain(ctx)
+			holding = false
+			continue
+		}
+		rest := l.direct(ctx)
+		l.park(ctx, rest)
+		holding = true
+	}
+}
+
+// enter takes note of the lane's state for others.
+func (l *lane) enter(holding bool) {
+	s := *l.state.Load()
+	if s.Holding != holding {
+		s.Holding, s.Since = holding, time.Now()
+	}
+	s.Err = ""
+	if holding {
+		s.Err = l.lastErr
+		l.o.cfg.Log.Warn("target away, holding its events", "peer", l.target, "err", l.lastErr)
+	}
+	l.state.Store(&s)
+	l.o.metrics.holding.WithLabelValues(string(l.target)).Set(boolGauge(holding))
+}
+
+// direct sends what comes until the target fails to answer or ctx ends, and
+// returns what is not settled by then.
+func (l *lane) direct(ctx context.Context) []*item {
+	f := newFlight(l.send)
+	tick := time.NewTicker(l.o.cfg.AckTimeout / 4)
+	defer tick.Stop()
+	for {
+		in := l.in
+		if f.full() {
+			in = nil
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil // still in RW_OUT
+		case it := <-in:
+			err = f.add(it)
+		case a := <-l.acks:
+			_, err = l.settle(f, a)
+		case now := <-tick.C:
+			if f.overdue(now, l.o.cfg.AckTimeout) {
+				err = errNoAnswer
+			}
+		}
+		if err != nil {
+			l.lastErr = err.Error()
+			return f.rest()
+		}
+	}
+}
+
+// settle carries the target's answer to the flight. stored is false if the
+// answer is about an item that was settled or parked since.
+func (l *lane) settle(f *flight, a ack) (stored bool, err error) {
+	if f.flying[a.seq] == nil {
+		return false, nil
+	}
+	if a.err != nil {
+		return false, a.err
+	}
+	took, err := f.settle(a.seq)
+	l.o.metrics.acked.WithLabelValues(string(l.target)).Inc()
+	l.o.metrics.ackSeconds.WithLabelValues(string(l.target)).Observe(took.Seconds())
+	l.lastAck.Store(time.Now().UnixNano())
+	return true, err
+}
+
+func (l *lane) send(it *item) error {
+	l.o.metrics.forwarded.WithLabelValues(string(l.target)).Inc()
+	return l.o.cfg.Fed.PublishMsg(it.msg)
+}
+
+func boolGauge(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,251 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
+)
+
+// DeadLetters keeps events that cannot go on. Put returns once the letter is
+// stored.
+type DeadLetters interface {
+	Put(ctx context.Context, l bridge.Letter) error
+}
+
+// Config is what an Outbox needs. All fields but Metrics are required.
+type Config struct {
+	Me          topology.StampID
+	Relay       *nats.Conn            // account RELAY of the local server, with JetStream
+	Fed         *nats.Conn            // account FED of the local server
+	Router      func() *bridge.Router // the current one; called for each event
+	DeadLetters DeadLetters           // where refused events go
+	AckTimeout  time.Duration         // how long a target may take to store an event; 0 is 2 s
+	Replicas    int                   // of the streams; 0 is 1
+	Log         *slog.Logger          //
+	Metrics     prometheus.Registerer // nil makes metrics that nobody sees
+}
+
+// An Outbox forwards the events of one stamp. Its methods are safe for
+// concurrent use.
+type Outbox struct {
+	cfg      Config
+	js       jetstream.JetStream
+	hold     *hold
+	metrics  *metrics
+	ready    chan struct{} // closed when RW_OUT exists
+	openOnce sync.Once
+
+	mu    sync.RWMutex // guards the following field
+	lanes map[topology.StampID]*lane
+
+	busy busySet // sequences of RW_OUT that lanes still have
+	wg   sync.WaitGroup
+}
+
+// New checks cfg and returns an Outbox that does nothing until Run.
+func New(cfg Config) (*Outbox, error) {
+	switch {
+	case cfg.Me == "":
+		return nil, errors.New("outbox: no stamp")
+	case cfg.Relay == nil || cfg.Fed == nil:
+		return nil, errors.New("outbox: no connection")
+	case cfg.Router == nil || cfg.DeadLetters == nil || cfg.Log == nil:
+		return nil, errors.New("outbox: no router, dead letters or log")
+	}
+	if cfg.AckTimeout == 0 {
+		cfg.AckTimeout = 2 * time.Second
+	}
+	cfg.Replicas = max(cfg.Replicas, 1)
+	js, err := jetstream.New(cfg.Relay)
+	if err != nil {
+		return nil, fmt.Errorf("open jetstream: %w", err)
+	}
+	return &Outbox{
+		cfg: cfg, js: js, metrics: newMetrics(cfg.Metrics),
+		ready: make(chan struct{}), lanes: map[topology.StampID]*lane{},
+	}, nil
+}
+
+// Run forwards until ctx is cancelled. It calls ready once events are being
+// read, and returns when every goroutine it started has ended. It may be
+// called again after it has returned.
+func (o *Outbox) Run(ctx context.Context, ready func()) error {
+	o.reset()
+	ctx, cancel := context.WithCancel(ctx)
+	defer o.wg.Wait()
+	defer cancel()
+	cons, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	acks, err := o.cfg.Fed.Subscribe(bridge.AcksFor(o.cfg.Me), func(m *nats.Msg) { o.onAck(ctx, m) })
+	if err != nil {
+		return fmt.Errorf("subscribe acks: %w", err)
+	}
+	defer func() { _ = acks.Unsubscribe() }() // the connection may be closed already
+	held, err := o.hold.targets(ctx)
+	if err != nil {
+		return err
+	}
+	for target, n := range held {
+		o.startLane(ctx, target, n)
+	}
+	msgs, err := cons.Messages(jetstream.PullMaxMessages(1000))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", StreamOut, err)
+	}
+	stop := context.AfterFunc(ctx, msgs.Stop)
+	defer stop()
+	ready()
+	return o.read(ctx, msgs)
+}
+
+// reset forgets what an earlier run had in hand: it is still in the streams.
+func (o *Outbox) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lanes = map[topology.StampID]*lane{}
+	o.busy.reset()
+}
+
+// open makes the streams and a fresh consumer. What a consumer of an earlier
+// process left unacknowledged is still in the work queue, so a new consumer
+// reads it again at once and in order, instead of after its ack wait.
+func (o *Outbox) open(ctx context.Context) (jetstream.Consumer, error) {
+	js := o.js
+	if _, err := js.CreateOrUpdateStream(ctx, outStream(o.cfg.Router(), o.cfg.Replicas)); err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", StreamOut, err)
+	}
+	hold, err := openHold(ctx, js, o.cfg.Replicas)
+	if err != nil {
+		return nil, err
+	}
+	o.hold = hold
+	o.openOnce.Do(func() { close(o.ready) })
+	if err := js.DeleteConsumer(ctx, StreamOut, "router"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, fmt.Errorf("reset consumer of %s: %w", StreamOut, err)
+	}
+	cons, err := js.CreateConsumer(ctx, StreamOut, jetstream.ConsumerConfig{
+		Durable: "router", AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: 30 * time.Second, MaxAckPending: maxUnsettled,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open consumer of %s: %w", StreamOut, err)
+	}
+	return cons, nil
+}
+
+// Recapture makes the server capture the subjects of the current Router's
+// custom routes. Call it when the Router has changed.
+func (o *Outbox) Recapture(ctx context.Context) error {
+	select {
+	case <-o.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if _, err := o.js.UpdateStream(ctx, outStream(o.cfg.Router(), o.cfg.Replicas)); err != nil {
+		return fmt.Errorf("update stream %s: %w", StreamOut, err)
+	}
+	return nil
+}
+
+func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext) error {
+	for {
+		m, err := msgs.Next()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("read %s: %w", StreamOut, err)
+		}
+		if err := o.handle(ctx, m); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			// Not settled: the server offers the event again after the ack wait.
+			o.cfg.Log.Warn("event not settled, will try again", "err", err)
+		}
+	}
+}
+
+// handle settles one captured event, or hands it to the lanes that will.
+func (o *Outbox) handle(ctx context.Context, m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("read metadata: %w", err)
+	}
+	seq := meta.Sequence.Stream
+	if !o.busy.add(seq) {
+		return m.InProgress() // offered again while a lane still has it
+	}
+	if meta.NumDelivered == 1 {
+		o.metrics.captured.Inc()
+	}
+	ev := o.capture(m, seq, meta.Timestamp)
+	if ev.decision.Refused != bridge.ReasonNone {
+		defer o.busy.remove(seq)
+		return o.refuse(ctx, m, ev)
+	}
+	o.dispatch(ctx, m, ev)
+	return nil
+}
+
+// refuse puts an event aside and lets it go.
+func (o *Outbox) refuse(ctx context.Context, m jetstream.Msg, ev captured) error {
+	o.metrics.refused.WithLabelValues(string(ev.decision.Refused)).Inc()
+	o.cfg.Log.Debug("event refused", "subject", ev.subject, "reason", ev.decision.Refused)
+	err := o.cfg.DeadLetters.Put(ctx, bridge.Letter{
+		Side: bridge.SideOut, Reason: ev.decision.Refused, Detail: ev.decision.Tried,
+		Subject: ev.subject, From: o.cfg.Me, Key: ev.key, Captured: ev.at, Body: m.Data(),
+	})
+	if err != nil {
+		return err
+	}
+	return m.Ack()
+}
+
+// dispatch gives one copy to the lane of each target. The last lane that is
+// done with its copy acknowledges the event.
+func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) {
+	left := newCountdown(len(ev.decision.Targets), func() {
+		o.busy.remove(ev.seq)
+		if err := m.Ack(); err != nil {
+			o.cfg.Log.Warn("event not acknowledged, will be sent again", "err", err)
+		}
+	})
+	for _, t := range ev.decision.Targets {
+		o.metrics.routed.WithLabelValues(string(t.Stamp), t.Rule).Inc()
+		l := o.startLane(ctx, t.Stamp, 0)
+		select {
+		case l.in <- ev.item(o.cfg.Me, t, m.Data(), left.done):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// startLane returns the lane of target, which is started at its first event.
+func (o *Outbox) startLane(ctx context.Context, target topology.StampID, held uint64) *lane {
+	o.mu.RLock()
+	l := o.lanes[target]
+	o.mu.RUnlock()
+	if l != nil {
+		return l
+	}
+	l = newLane(o, target, held)
+	o.mu.Lock()
+	o.lanes[target] = l
+	o.mu.Unlock()
+	o.wg.Go(func() { l.run(ctx) })
+	return l
+}

@@ -1,0 +1,50 @@
+package outbox
+
+import (
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
+)
+
+// The streams of this package, in account RELAY of the local server.
+//
+// RW_OUT holds what this stamp's clients published and not every target has
+// stored yet. Losing it loses those events; rolling it back repeats events,
+// which their targets refuse.
+//
+// RW_HOLD holds what a target that was away has not stored yet. The same
+// holds for it.
+const (
+	StreamOut  = "RW_OUT"
+	StreamHold = "RW_HOLD"
+)
+
+// maxUnsettled bounds the events that are read from RW_OUT and not settled,
+// and with them the memory of all lanes.
+const maxUnsettled = 8192
+
+// keptnSubjects is everything Keptn publishes.
+const keptnSubjects = bridge.CapturePrefix + "sh.keptn.>"
+
+func outStream(r *bridge.Router, replicas int) jetstream.StreamConfig {
+	subjects := []string{keptnSubjects}
+	for _, p := range r.CustomSubjects(topology.RouteDurable) {
+		subjects = append(subjects, bridge.CapturePrefix+string(p))
+	}
+	return jetstream.StreamConfig{
+		Name: StreamOut, Subjects: subjects, Replicas: replicas,
+		Description: "events published in this stamp that not every target has stored",
+		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
+		Discard: jetstream.DiscardNew,
+	}
+}
+
+func holdStream(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: StreamHold, Subjects: []string{holdPrefix + ">"}, Replicas: replicas,
+		Description: "events whose target is away, in order",
+		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
+		Discard: jetstream.DiscardNew,
+	}
+}

@@ -1,0 +1,260 @@
+package bridge
+
+import (
+	"fmt"
+
+	"github.com/ringway/ringway/topology"
+)
+
+// A Router decides where an event goes. It is a pure function of the event and
+// one stamp's view of the topology; it is immutable and safe for concurrent
+// use.
+type Router struct {
+	view *topology.View
+}
+
+// NewRouter returns the Router of the stamp that view belongs to.
+func NewRouter(view *topology.View) *Router { return &Router{view: view} }
+
+// A Target is one stamp that gets an event, and why.
+type Target struct {
+	Stamp topology.StampID
+	Rule  string // the rule of the topology, or the reason built in
+}
+
+// A Decision is where one event goes.
+type Decision struct {
+	Targets []Target
+	// Offer says that nobody must act on the event: a stamp where nobody
+	// subscribes drops it.
+	Offer bool
+	// Local says that this stamp's own clients are meant too; they have the
+	// event already.
+	Local bool
+	// Refused is why the event must not cross; ReasonNone if it may.
+	Refused Reason
+	// Tried explains the decision rule by rule, for people.
+	Tried []string
+}
+
+// A Reason says why an event did not go on its way. It is the label of a
+// metric and part of a dead letter.
+type Reason string
+
+// The reasons.
+const (
+	ReasonNone      Reason = ""
+	ReasonInvalid   Reason = "invalid"   // not an event Keptn could read
+	ReasonDirection Reason = "direction" // this kind never goes that way (contract §1.6)
+	ReasonNoControl Reason = "no-control-plane"
+	ReasonNotOwner  Reason = "not-owner" // sent by a control plane that does not own the project
+	ReasonNoRule    Reason = "no-rule"
+	ReasonPolicy    Reason = "policy"
+	ReasonForged    Reason = "forged"    // the sender is not who the event says
+	ReasonExpired   Reason = "expired"   // waited longer than allowed
+	ReasonOverflow  Reason = "overflow"  // too many events waited
+	ReasonTooLarge  Reason = "too-large" // a target's server would refuse it
+	ReasonUnknown   Reason = "unknown-stamp"
+)
+
+// Route decides where an event that a client of this stamp published goes.
+func (r *Router) Route(e *Event) Decision {
+	owner := r.view.ControlOf(e.Project)
+	if owner == nil {
+		return refuse(ReasonNoControl, fmt.Sprintf("no control plane owns project %q", e.Project))
+	}
+	if owner.Stamp == r.view.Me.ID {
+		return r.fromControl(e, owner)
+	}
+	return r.toControl(e, owner)
+}
+
+// toControl sends what an execution plane may send to the control plane.
+func (r *Router) toControl(e *Event, owner *topology.ControlPlane) Decision {
+	if !e.Kind.FromExecution() {
+		if r.view.Me.Control {
+			return refuse(ReasonNotOwner, fmt.Sprintf("project %q belongs to control plane %s in stamp %s", e.Project, owner.Name, owner.Stamp))
+		}
+		return refuse(ReasonDirection, fmt.Sprintf("a %s event never leaves an execution stamp", e.Kind))
+	}
+	d := Decision{Tried: []string{fmt.Sprintf("project %q belongs to control plane %s", e.Project, owner.Name)}}
+	return r.permit(d, e, []topology.StampID{owner.Stamp}, "control-plane/"+owner.Name)
+}
+
+// fromControl sends what a control plane may send to the stamps that the
+// topology names.
+func (r *Router) fromControl(e *Event, owner *topology.ControlPlane) Decision {
+	switch e.Kind {
+	case KindTaskTriggered:
+		return r.byStage(e, false)
+	case KindTaskAnswer, KindSeqTriggered, KindSeqProgress:
+		d := r.byStage(e, true)
+		if d.Refused == ReasonNoRule {
+			return Decision{Local: true, Tried: d.Tried}
+		}
+		return d
+	case KindLifecycle:
+		d := Decision{Offer: true}
+		d = r.permit(d, e, r.stampsOf(e, owner), "life-cycle")
+		d.Refused = ReasonNone
+		return d
+	case KindReport:
+		return Decision{Local: true, Tried: []string{"reports stay with their control plane"}}
+	}
+	return Decision{Local: true, Tried: []string{"not a type of Keptn's: stays in its stamp"}}
+}
+
+// byStage takes the first rule of the event's stage that takes the event.
+func (r *Router) byStage(e *Event, offer bool) Decision {
+	d := Decision{Offer: offer}
+	var env topology.Env
+	decoded := false
+	for _, rule := range r.view.Stages {
+		if rule.Stage != e.Stage {
+			continue
+		}
+		if !contains(rule.Projects, e.Project) {
+			d.Tried = append(d.Tried, fmt.Sprintf("rule %s: not for project %q", rule.Name, e.Project))
+			continue
+		}
+		if rule.When != nil {
+			if !decoded {
+				env, decoded = e.Env(), true
+			}
+			ok, err := rule.When.Match(env)
+			if !ok {
+				d.Tried = append(d.Tried, whenNote(rule, err))
+				continue
+			}
+		}
+		d.Tried = append(d.Tried, "rule "+rule.Name+": takes it")
+		return r.deliver(d, e, rule)
+	}
+	d.Refused = ReasonNoRule
+	if len(d.Tried) == 0 {
+		d.Tried = []string{fmt.Sprintf("the topology has no rule for stage %q", e.Stage)}
+	}
+	return d
+}
+
+func whenNote(rule *topology.StageRule, err error) string {
+	if err != nil {
+		return fmt.Sprintf("rule %s: when: %v", rule.Name, err)
+	}
+	return "rule " + rule.Name + ": when is false"
+}
+
+// deliver picks the stamps of a rule. Events that inform go to all of them.
+func (r *Router) deliver(d Decision, e *Event, rule *topology.StageRule) Decision {
+	if d.Offer || rule.Deliver == topology.DeliverAll {
+		return r.permit(d, e, rule.Stamps, rule.Name)
+	}
+	order := rule.Stamps
+	if rule.Deliver == topology.DeliverAny {
+		order = r.nearest(order)
+	}
+	for _, id := range order {
+		one := r.permit(Decision{Offer: d.Offer}, e, []topology.StampID{id}, rule.Name)
+		d.Tried = append(d.Tried, one.Tried...)
+		if one.Refused == ReasonNone {
+			one.Tried = append(d.Tried, fmt.Sprintf("deliver %s: stamp %s", rule.Deliver, id))
+			return one
+		}
+	}
+	d.Refused = ReasonPolicy
+	return d
+}
+
+// nearest orders stamps by distance: this stamp, its geo, the others; within
+// that by the order of the file.
+func (r *Router) nearest(ids []topology.StampID) []topology.StampID {
+	var me, near, far []topology.StampID
+	for _, id := range ids {
+		switch s := r.view.Stamp(id); {
+		case id == r.view.Me.ID:
+			me = append(me, id)
+		case s != nil && s.Geo == r.view.Me.Geo:
+			near = append(near, id)
+		default:
+			far = append(far, id)
+		}
+	}
+	return append(append(me, near...), far...)
+}
+
+// permit adds to d those of ids that the policies allow.
+func (r *Router) permit(d Decision, e *Event, ids []topology.StampID, rule string) Decision {
+	denied := 0
+	for _, id := range ids {
+		if id == r.view.Me.ID {
+			d.Local = true
+			continue
+		}
+		if by, ok := Permits(r.view.Policies, r.view.Me.ID, id, e.Project, e.Type); !ok {
+			d.Tried = append(d.Tried, fmt.Sprintf("stamp %s: denied by %s", id, by))
+			denied++
+			continue
+		}
+		d.Targets = append(d.Targets, Target{Stamp: id, Rule: rule})
+	}
+	if denied > 0 && denied == len(ids) {
+		d.Refused = ReasonPolicy
+	}
+	return d
+}
+
+// stampsOf returns the stamps that any rule of the event's project names, in
+// order of the file.
+func (r *Router) stampsOf(e *Event, owner *topology.ControlPlane) []topology.StampID {
+	named := map[topology.StampID]bool{}
+	for _, rule := range r.view.Stages {
+		if (e.Stage != "" && rule.Stage != e.Stage) || !contains(rule.Projects, e.Project) {
+			continue
+		}
+		for _, id := range rule.Stamps {
+			named[id] = id != owner.Stamp
+		}
+	}
+	var ids []topology.StampID
+	for _, s := range r.view.Stamps {
+		if named[s.ID] {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// Accept checks an event that arrived from another stamp against the same
+// direction rules, so that they hold even where the sender's gateway does not
+// keep them. It returns ReasonNone if the event may be delivered here.
+func (r *Router) Accept(from topology.StampID, e *Event) Reason {
+	if r.view.Stamp(from) == nil {
+		return ReasonUnknown
+	}
+	owner := r.view.ControlOf(e.Project)
+	switch {
+	case owner == nil:
+		return ReasonNoControl
+	case owner.Stamp == from && !e.Kind.FromControl():
+		return ReasonDirection
+	case owner.Stamp == from:
+		return ReasonNone
+	case owner.Stamp == r.view.Me.ID && e.Kind.FromExecution():
+		return ReasonNone
+	case owner.Stamp == r.view.Me.ID:
+		return ReasonDirection
+	}
+	return ReasonNotOwner
+}
+
+func refuse(why Reason, tried ...string) Decision { return Decision{Refused: why, Tried: tried} }
+
+// contains reports whether list holds s; an empty list holds everything.
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return len(list) == 0
+}
