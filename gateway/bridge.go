@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ringway/ringway/auth"
+	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/bridge/inbox"
+	"github.com/ringway/ringway/bridge/live"
+	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/internal/run"
+)
+
+// parts are the mechanisms that move events.
+type parts struct {
+	outbox *outbox.Outbox
+	inbox  *inbox.Inbox
+	live   *live.Carrier
+}
+
+// conns are the bridge's connections to the local server, one an account.
+type conns struct {
+	fed, relay, deliver *nats.Conn
+}
+
+func (c *conns) close() {
+	for _, nc := range []*nats.Conn{c.fed, c.relay, c.deliver} {
+		if nc != nil {
+			nc.Close()
+		}
+	}
+}
+
+func (g *Gateway) connect() (*conns, error) {
+	c := &conns{}
+	id := g.force.Load().folder
+	var errs []error
+	for _, a := range []struct {
+		user auth.LocalUser
+		to   **nats.Conn
+	}{{auth.UserFed, &c.fed}, {auth.UserRelay, &c.relay}, {auth.UserDeliver, &c.deliver}} {
+		creds, err := id.LocalCreds(a.user, time.Now())
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		*a.to, err = g.node.Connect("ringway-"+string(a.user), nats.UserCredentialBytes(creds), nats.ErrorHandler(g.asyncError))
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		c.close()
+		return nil, fmt.Errorf("connect bridge: %w", err)
+	}
+	return c, nil
+}
+
+// asyncError logs what NATS says about a connection apart from any call: a
+// permission that is missing, a reader that is too slow.
+func (g *Gateway) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
+	subject := ""
+	if s != nil {
+		subject = s.Subject
+	}
+	g.log.Error("bridge connection has a problem", "subject", subject, "err", err)
+}
+
+// runBridge connects to the local server and moves events until ctx ends.
+func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
+	c, err := g.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	replicas := 1
+	box, err := deadletter.Open(ctx, c.relay, c.deliver, replicas, g.reg)
+	if err != nil {
+		return err
+	}
+	g.letters.Store(box)
+	p, err := g.makeParts(c, box, replicas)
+	if err != nil {
+		return err
+	}
+	g.bridge.Store(p)
+	// The inbox comes first and goes last: what others send is stored as long
+	// as the servers run, and delivered as long as possible.
+	var s run.Stack
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, func()) error
+	}{{"inbox", p.inbox.Run}, {"live", p.live.Run}, {"outbox", p.outbox.Run}} {
+		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
+	}
+	return s.Run(ctx, ready)
+}
+
+func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int) (*parts, error) {
+	me := g.opts.Stamp
+	p := &parts{}
+	var err error
+	p.inbox, err = inbox.New(inbox.Config{
+		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box,
+		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
+		Replicas: replicas, Log: g.log.With("component", "inbox"), Metrics: g.reg,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.live, err = live.New(live.Config{
+		Me: me, Relay: c.relay, Fed: c.fed, Deliver: c.deliver, Router: g.Router,
+		Log: g.log.With("component", "live"), Metrics: g.reg,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.outbox, err = outbox.New(outbox.Config{
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
+		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas,
+		Log: g.log.With("component", "outbox"), Metrics: g.reg,
+	})
+	return p, err
+}

@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/gateway/admin"
+	"github.com/ringway/ringway/gateway/node"
+	"github.com/ringway/ringway/internal/run"
+	"github.com/ringway/ringway/topology"
+)
+
+// A Gateway is the process of one stamp. Its methods are safe for concurrent
+// use.
+type Gateway struct {
+	opts    Options
+	log     *slog.Logger
+	reg     *prometheus.Registry
+	metrics *metrics
+	node    *node.Node
+	admin   *admin.Server
+	monitor *admin.Pages // nil: off
+	board   *board
+	since   time.Time
+	ready   atomic.Bool
+	force   atomic.Pointer[inForce]
+	bridge  atomic.Pointer[parts]
+	letters atomic.Pointer[deadletter.Box]
+}
+
+// New reads the files that o names, checks everything that can be checked
+// before it starts, and binds the admin addresses. What it returns must be
+// run, which closes them again.
+func New(o Options, log *slog.Logger) (*Gateway, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("check options: %w", err)
+	}
+	f, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{opts: o, log: log, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now()}
+	g.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	g.metrics = newMetrics(g.reg)
+	g.force.Store(f)
+	g.metrics.topology.WithLabelValues(f.view.Hash).Set(1)
+	if g.node, err = node.New(g.nodeConfig(f)); err != nil {
+		return nil, fmt.Errorf("set up NATS: %w", err)
+	}
+	return g, g.listen()
+}
+
+func (g *Gateway) nodeConfig(f *inForce) node.Config {
+	l := g.opts.Listen
+	return node.Config{
+		View: f.view, Identity: f.identity, Dir: g.opts.Data, Log: g.log,
+		Listen:       node.Listen{Clients: l.Clients, Gateway: l.Gateway, Leafnode: l.Leafnode, WebSocket: l.WebSocket},
+		SyncInterval: g.opts.Events.SyncInterval,
+		LameDuck:     g.opts.StopGrace / 10,
+		OnLink:       g.metrics.onLink,
+	}
+}
+
+// listen binds the admin face and the monitoring pages.
+func (g *Gateway) listen() error {
+	var err error
+	g.admin, err = admin.New(admin.Config{
+		Listen: g.opts.Listen.Admin, Ready: g.readiness, Status: func() any { return g.Status() },
+		Letters: func() admin.Letterbox {
+			if b := g.letters.Load(); b != nil {
+				return b
+			}
+			return nil
+		},
+		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}),
+		Monitor: http.HandlerFunc(g.serveMonitor),
+	})
+	if err != nil {
+		return err
+	}
+	if g.opts.Listen.Monitoring == "off" {
+		return nil
+	}
+	g.monitor, err = admin.NewPages(g.opts.Listen.Monitoring, http.HandlerFunc(g.serveMonitor))
+	if err != nil {
+		return errors.Join(err, g.admin.Close())
+	}
+	return nil
+}
+
+func (g *Gateway) serveMonitor(w http.ResponseWriter, r *http.Request) {
+	g.node.Monitor().ServeHTTP(w, r)
+}
+
+// Run serves until ctx is cancelled or a part fails for good. It calls ready
+// when the stamp's clients can be served and events move. Everything that it
+// started has stopped when it returns. Run may be called once.
+func (g *Gateway) Run(ctx context.Context, ready func()) error {
+	s := run.Stack{Grace: g.opts.StopGrace}
+	s.Push("admin", g.admin) // last to go: it says how the stop is going
+	if g.monitor != nil {
+		s.Push("monitoring", g.monitor)
+	}
+	s.Push("nats", g.node)
+	s.Push("bridge", run.Func(g.runBridge))
+	s.Push("reload", run.Func(g.watchFiles)) // first to go
+	err := s.Run(ctx, func() {
+		g.ready.Store(true)
+		g.metrics.ready.Set(1)
+		ready()
+	})
+	g.ready.Store(false)
+	return err
+}
+
+func (g *Gateway) readiness() (bool, string) {
+	s := g.Status()
+	if !s.Ready {
+		return false, "not ready: " + strings.Join(s.Causes, "; ")
+	}
+	if s.Condition == ConditionDegraded {
+		return true, "ready, degraded: " + strings.Join(s.Causes, "; ")
+	}
+	return true, "ready"
+}
+
+// Status returns how the gateway is now.
+func (g *Gateway) Status() Status {
+	f := g.force.Load()
+	s := Status{
+		Stamp: f.view.Me.ID, Geo: f.view.Me.Geo, Ring: f.view.Me.Ring, Version: Version(), Since: g.since,
+		Ready: g.ready.Load(), Parts: g.board.snapshot(),
+		Topology: TopologyStatus{Name: f.view.Name, Hash: f.view.Hash, Err: f.problem, Pending: f.pending},
+		Links:    []LinkStatus{}, Targets: []TargetStatus{},
+	}
+	if s.Topology.Pending == nil {
+		s.Topology.Pending = []string{}
+	}
+	if s.Ready {
+		s.Clients = g.node.ClientURL()
+	}
+	for _, l := range g.node.Links() {
+		ls := LinkStatus{Peer: string(l.Peer), Kind: string(l.Kind), Addr: l.Addr, Up: l.Up, Since: l.Since, Err: l.Err}
+		if l.RTT > 0 {
+			ls.RTT = l.RTT.String()
+		}
+		s.Links = append(s.Links, ls)
+	}
+	if p := g.bridge.Load(); p != nil {
+		s.Targets = targetStatus(p.outbox.Lanes())
+		s.Waiting = p.inbox.Waiting()
+	}
+	s.judge()
+	return s
+}
+
+// Router returns the router in force.
+func (g *Gateway) Router() *bridge.Router { return g.force.Load().router }
+
+// ClientURL returns where the stamp's clients find NATS. It is known once the
+// gateway is ready.
+func (g *Gateway) ClientURL() string { return g.node.ClientURL() }
+
+// ClientAddr returns the same as host:port.
+func (g *Gateway) ClientAddr() string { return strings.TrimPrefix(g.node.ClientURL(), "nats://") }
+
+// LinkAddrs returns where the link server of a hub listens for others, as
+// host:port. It is known once the gateway is ready.
+func (g *Gateway) LinkAddrs() topology.Advertise {
+	host := func(url string) string { return url[strings.Index(url, "//")+len("//"):] }
+	return topology.Advertise{
+		Gateway: g.node.GatewayAddr(), Leafnode: host(g.node.LeafnodeURL()), WebSocket: host(g.node.WebsocketURL()),
+	}
+}
+
+// AdminURL returns where the admin face is.
+func (g *Gateway) AdminURL() string { return "http://" + g.admin.Addr() }

@@ -1,0 +1,53 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Bounds of the wait before a part of the bridge is run again.
+const (
+	firstRerun = 100 * time.Millisecond
+	lastRerun  = 5 * time.Second
+)
+
+// A keeper runs a part of the bridge again when it fails: a disk that is full
+// for a minute must not end the process, and with it the NATS of the stamp.
+type keeper struct {
+	name  string
+	run   func(ctx context.Context, ready func()) error
+	board *board
+	log   *slog.Logger
+}
+
+// Run returns when ctx ends. It calls ready when the part was ready for the
+// first time.
+func (k *keeper) Run(ctx context.Context, ready func()) error {
+	called := false
+	k.board.set(k.name, "starting")
+	for wait := firstRerun; ; wait = min(2*wait, lastRerun) {
+		err := k.run(ctx, func() {
+			k.board.set(k.name, "ok")
+			wait = firstRerun
+			if !called {
+				called = true
+				ready()
+			}
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		state := "ended"
+		if err != nil {
+			state = err.Error()
+		}
+		k.board.set(k.name, state)
+		k.log.Error("part failed, will run again", "component", k.name, "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}

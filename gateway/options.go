@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/ringway/ringway/topology"
+)
+
+// Options is gateway.yaml: what this process is, as opposed to what the
+// federation is. Every key has a flag and a RINGWAY_* variable of the same
+// name. Secrets are named by file.
+type Options struct {
+	// Stamp is the name of this process's stamp in the topology.
+	Stamp topology.StampID `yaml:"stamp"`
+	// Topology is the file that declares the federation. It is watched.
+	Topology string `yaml:"topology"`
+	// Identity is the folder that `ringway auth issue` made for the stamp. It
+	// is watched.
+	Identity string `yaml:"identity"`
+	// Data is where streams are stored. It belongs to this process alone.
+	Data string `yaml:"data"`
+	// Listen holds the addresses to listen on.
+	Listen Listen `yaml:"listen"`
+	// Reach says at which addresses this process reaches a hub, where they are
+	// not those that the topology advertises: behind NAT, or over a private
+	// line. Only what differs is given.
+	Reach map[topology.StampID]topology.Advertise `yaml:"reach"`
+	// Log says what is logged and how.
+	Log Log `yaml:"log"`
+	// Events tunes the way of events.
+	Events Events `yaml:"events"`
+	// StopGrace bounds an ordered stop. Clients are asked to leave first.
+	StopGrace time.Duration `yaml:"stopGrace"`
+}
+
+// Listen holds addresses as host:port. Port 0 is chosen and reported; an empty
+// address is the default.
+type Listen struct {
+	// Clients is where the stamp's clients find NATS.
+	Clients string `yaml:"clients"`
+	// Gateway is where other hubs connect. Hubs only.
+	Gateway string `yaml:"gateway"`
+	// Leafnode is where leaf stamps connect over TLS. Hubs only.
+	Leafnode string `yaml:"leafnode"`
+	// WebSocket is where leaf stamps connect over WebSocket. Hubs only.
+	WebSocket string `yaml:"websocket"`
+	// Admin is for /livez, /readyz, /status and /metrics.
+	Admin string `yaml:"admin"`
+	// Monitoring is where Keptn's pods probe NATS; "off" for none.
+	Monitoring string `yaml:"monitoring"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level"`
+	// Format is text or json.
+	Format string `yaml:"format"`
+}
+
+// Events tunes the way of events.
+type Events struct {
+	// Window is how long a delivered event is known, so that a second copy is
+	// refused; at least 24h.
+	Window time.Duration `yaml:"window"`
+	// MaxWait is how long an event may wait for a subscriber before it becomes
+	// a dead letter.
+	MaxWait time.Duration `yaml:"maxWait"`
+	// MaxWaiting is how many events may wait for a subscriber.
+	MaxWaiting int `yaml:"maxWaiting"`
+	// AckTimeout is how long a target may take to store an event before it
+	// counts as away.
+	AckTimeout time.Duration `yaml:"ackTimeout"`
+	// SyncInterval is how often streams are forced to the disk. Less than that
+	// can be lost when the machine loses power; nothing is lost when the
+	// process dies.
+	SyncInterval time.Duration `yaml:"syncInterval"`
+}
+
+// DefaultOptions returns the options of a process that was told nothing but
+// its stamp.
+func DefaultOptions() Options {
+	return Options{
+		Topology: "topology.yaml",
+		Identity: "identity",
+		Data:     "data",
+		Listen: Listen{
+			Clients: ":4222", Gateway: ":7222", Leafnode: ":7422", WebSocket: ":8443",
+			Admin: "127.0.0.1:9222", Monitoring: ":8222",
+		},
+		Log: Log{Level: "info", Format: "text"},
+		Events: Events{
+			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 100_000,
+			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second,
+		},
+		StopGrace: 20 * time.Second,
+	}
+}
+
+// Validate returns every problem of o, joined, or nil.
+func (o Options) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{key}, args...)...))
+	}
+	if o.Stamp == "" {
+		bad("stamp", "is missing: name the stamp this process belongs to")
+	}
+	for key, v := range map[string]string{"topology": o.Topology, "identity": o.Identity, "data": o.Data} {
+		if v == "" {
+			bad(key, "is missing")
+		}
+	}
+	for key, v := range map[string]string{
+		"listen.clients": o.Listen.Clients, "listen.gateway": o.Listen.Gateway, "listen.leafnode": o.Listen.Leafnode,
+		"listen.websocket": o.Listen.WebSocket, "listen.admin": o.Listen.Admin, "listen.monitoring": o.Listen.Monitoring,
+	} {
+		if v == "off" && key == "listen.monitoring" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(v); err != nil {
+			bad(key, "%q is not host:port", v)
+		}
+	}
+	if o.Events.Window < 24*time.Hour {
+		bad("events.window", "%s is shorter than 24h: Keptn would count a repeated answer twice", o.Events.Window)
+	}
+	if o.Events.MaxWait <= 0 || o.Events.AckTimeout <= 0 || o.Events.SyncInterval <= 0 || o.StopGrace <= 0 {
+		bad("events", "durations must be positive")
+	}
+	if o.Events.MaxWaiting < 1 {
+		bad("events.maxWaiting", "%d is not positive", o.Events.MaxWaiting)
+	}
+	switch o.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("log.level", "%q is not debug, info, warn or error", o.Log.Level)
+	}
+	if o.Log.Format != "text" && o.Log.Format != "json" {
+		bad("log.format", "%q is not text or json", o.Log.Format)
+	}
+	return errors.Join(errs...)
+}

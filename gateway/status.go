@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ringway/ringway/bridge/inbox"
+	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/topology"
+)
+
+// A Condition sums a gateway up in a word.
+type Condition string
+
+// The conditions. A stamp that is cut off serves its own clients: it is
+// degraded, not down.
+const (
+	ConditionOK       Condition = "ok"       // every link is up, nothing waits behind a failure
+	ConditionDegraded Condition = "degraded" // the stamp is served; something else is not well
+	ConditionDown     Condition = "down"     // the stamp cannot be served
+)
+
+// A Status is everything a gateway knows of itself, as /status shows it.
+type Status struct {
+	Stamp     topology.StampID `json:"stamp"`
+	Geo       topology.Geo     `json:"geo"`
+	Ring      topology.Ring    `json:"ring"`
+	Version   string           `json:"version"`
+	Since     time.Time        `json:"since"` // start of the process
+	Ready     bool             `json:"ready"`
+	Condition Condition        `json:"condition"`
+	Causes    []string         `json:"causes"` // why it is not ok; empty if it is
+
+	Topology TopologyStatus    `json:"topology"`
+	Clients  string            `json:"clients"` // URL for the stamp's own clients
+	Links    []LinkStatus      `json:"links"`
+	Targets  []TargetStatus    `json:"targets"`
+	Waiting  []inbox.Waiting   `json:"waiting"`
+	Parts    map[string]string `json:"parts"` // by name: "ok", or what is wrong
+}
+
+// A TopologyStatus says which topology is in force.
+type TopologyStatus struct {
+	Name    string   `json:"name"`
+	Hash    string   `json:"hash"`
+	Err     string   `json:"err,omitempty"` // why the file as it is now is not in force
+	Pending []string `json:"pending"`       // changes that wait for a restart, by name
+}
+
+// A LinkStatus is one connection to another stamp's server.
+type LinkStatus struct {
+	Peer  string    `json:"peer"` // the other stamp; this one for kinds own and external
+	Kind  string    `json:"kind"` // own, gateway, leaf-out, leaf-in, external
+	Addr  string    `json:"addr"` // host:port that is dialled, or from where the peer dialled
+	Up    bool      `json:"up"`
+	Since time.Time `json:"since"`
+	RTT   string    `json:"rtt,omitempty"`
+	Err   string    `json:"err,omitempty"`
+}
+
+// A TargetStatus is what lies between this stamp and one it sends events to.
+type TargetStatus struct {
+	Stamp   topology.StampID `json:"stamp"`
+	Away    bool             `json:"away"` // it does not answer; its events are held
+	Held    int64            `json:"held"`
+	Since   time.Time        `json:"since"`
+	LastAck time.Time        `json:"lastAck"` // an event got through
+	Err     string           `json:"err,omitempty"`
+}
+
+func targetStatus(lanes []outbox.LaneState) []TargetStatus {
+	out := make([]TargetStatus, 0, len(lanes))
+	for _, l := range lanes {
+		out = append(out, TargetStatus{Stamp: l.Target, Away: l.Holding, Held: l.Held, Since: l.Since, LastAck: l.LastAck, Err: l.Err})
+	}
+	slices.SortFunc(out, func(a, b TargetStatus) int { return cmp.Compare(a.Stamp, b.Stamp) })
+	return out
+}
+
+// judge fills in Condition and Causes.
+func (s *Status) judge() {
+	s.Causes = []string{}
+	for name, state := range s.Parts {
+		if state != "ok" {
+			s.Causes = append(s.Causes, name+": "+state)
+		}
+	}
+	for _, l := range s.Links {
+		if !l.Up {
+			s.Causes = append(s.Causes, fmt.Sprintf("%s link to %s at %s is down: %s", l.Kind, l.Peer, l.Addr, cmp.Or(l.Err, "not connected")))
+		}
+	}
+	for _, t := range s.Targets {
+		if t.Away {
+			s.Causes = append(s.Causes, "stamp "+string(t.Stamp)+" does not answer: "+t.Err)
+		}
+	}
+	if s.Topology.Err != "" {
+		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)
+	}
+	slices.Sort(s.Causes)
+	switch {
+	case !s.Ready:
+		s.Condition = ConditionDown
+	case len(s.Causes) > 0:
+		s.Condition = ConditionDegraded
+	default:
+		s.Condition = ConditionOK
+	}
+}
+
+// A board holds the state of each part, for others to see. It is safe for
+// concurrent use.
+type board struct {
+	mu    sync.Mutex
+	parts map[string]string
+}
+
+func newBoard() *board { return &board{parts: map[string]string{}} }
+
+func (b *board) set(part, state string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.parts[part] = state
+}
+
+func (b *board) snapshot() map[string]string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make(map[string]string, len(b.parts))
+	for k, v := range b.parts {
+		out[k] = v
+	}
+	return out
+}
