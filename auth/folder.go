@@ -138,7 +138,7 @@ func (f *Folder) Hash() string {
 	h := sha256.New()
 	files := f.Files()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(h, "%s %d\n", name, len(files[name]))
+		_, _ = fmt.Fprintf(h, "%s %d\n", name, len(files[name]))
 		h.Write(files[name])
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

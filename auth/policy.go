@@ -125,7 +125,7 @@ func keptnStream() []string {
 // limits returns g as a JWT says it.
 func (g grant) limits() jwt.UserPermissionLimits {
 	l := jwt.NewUserScope().Template
-	l.Limits.UserLimits = jwt.UserLimits{Src: jwt.CIDRList{}}
+	l.UserLimits = jwt.UserLimits{Src: jwt.CIDRList{}}
 	l.AllowedConnectionTypes = g.types
 	l.Pub.Allow.Add(g.pub...)
 	l.Pub.Deny.Add(g.denyPub...)

@@ -157,7 +157,8 @@ func (r *Router) deliver(d Decision, e *Event, rule *topology.StageRule) Decisio
 		one := r.permit(Decision{Offer: d.Offer}, e, []topology.StampID{id}, rule.Name)
 		d.Tried = append(d.Tried, one.Tried...)
 		if one.Refused == ReasonNone {
-			one.Tried = append(d.Tried, fmt.Sprintf("deliver %s: stamp %s", rule.Deliver, id))
+			d.Tried = append(d.Tried, fmt.Sprintf("deliver %s: stamp %s", rule.Deliver, id))
+			one.Tried = d.Tried
 			return one
 		}
 	}
@@ -168,7 +169,7 @@ func (r *Router) deliver(d Decision, e *Event, rule *topology.StageRule) Decisio
 // nearest orders stamps by distance: this stamp, its geo, the others; within
 // that by the order of the file.
 func (r *Router) nearest(ids []topology.StampID) []topology.StampID {
-	var me, near, far []topology.StampID
+	var me, near, far []topology.StampID // in this order
 	for _, id := range ids {
 		switch s := r.view.Stamp(id); {
 		case id == r.view.Me.ID:

@@ -36,7 +36,7 @@ func (k *keeper) Run(ctx context.Context, ready func()) error {
 			}
 		})
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop
 		}
 		state := "ended"
 		if err != nil {

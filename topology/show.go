@@ -32,7 +32,8 @@ type fields map[string]any
 
 func object(pairs ...any) fields {
 	out := fields{}
-	for i := 0; i < len(pairs); i += 2 {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		key, _ := pairs[i].(string)
 		switch v := pairs[i+1].(type) {
 		case string:
 			if v == "" {
@@ -51,7 +52,7 @@ func object(pairs ...any) fields {
 				continue
 			}
 		}
-		out[pairs[i].(string)] = pairs[i+1]
+		out[key] = pairs[i+1]
 	}
 	return out
 }

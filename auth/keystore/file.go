@@ -12,7 +12,7 @@ import (
 // write puts content in place of the file, or does nothing if that is what the
 // file holds. After a crash the file is the old or the new one.
 func write(file string, content []byte) error {
-	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, content) {
+	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, content) { //nolint:gosec // named by the caller
 		return os.Chmod(file, 0o600)
 	}
 	dir := filepath.Dir(file)
@@ -36,7 +36,7 @@ func write(file string, content []byte) error {
 
 // syncDir makes sure that a rename in dir survives a loss of power.
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // named by the caller
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func ignoreUnsupported(err error) error {
 
 // read returns what is in the file, or nothing if there is no file.
 func read(file string) ([]byte, error) {
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(file) //nolint:gosec // named by the caller
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -13,7 +13,7 @@ import (
 // lock keeps every other process out of dir until unlock is called or this
 // process ends.
 func lock(dir string) (unlock func() error, err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // named by the caller
 	if err != nil {
 		return nil, fmt.Errorf("open lock of key store: %w", err)
 	}

@@ -35,7 +35,7 @@ func (s *Store) revoke(id topology.StampID, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	users := append(current, retired...)
+	users := slices.Concat(current, retired)
 	if len(users) == 0 {
 		return errors.New("it was never issued a folder")
 	}
@@ -76,7 +76,7 @@ func (s *Store) Renew(id topology.StampID) error {
 		}
 	}
 	if _, err := os.Stat(s.path("ca", "ca.key")); err != nil {
-		return nil // certificates were brought along, and nobody here could make others
+		return nil //nolint:nilerr // certificates were brought along, and nobody here could make others
 	}
 	if err := os.RemoveAll(s.path("certs", string(id))); err != nil {
 		return fmt.Errorf("renew stamp %s: remove certificates: %w", id, err)

@@ -179,7 +179,7 @@ func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg) error {
 		case now := <-look.C:
 			err = in.retry(ctx, now)
 		case now := <-forget.C:
-			err = in.forget(ctx, now)
+			in.forget(ctx, now)
 		}
 		if err != nil && ctx.Err() == nil {
 			return err

@@ -68,22 +68,21 @@ func (m *memory) forget(before uint64) {
 }
 
 // forget removes settled events that are older than the window.
-func (in *Inbox) forget(ctx context.Context, now time.Time) error {
+func (in *Inbox) forget(ctx context.Context, now time.Time) {
 	end, err := in.firstSince(ctx, now.Add(-in.cfg.Window))
 	if err != nil {
 		in.cfg.Log.Warn("old events not removed, will try again", "stream", StreamIn, "err", err)
-		return nil
+		return
 	}
 	end = min(end, in.progress.Floor+1)
 	if end <= 1 {
-		return nil
+		return
 	}
 	if err := in.stream.Purge(ctx, jetstream.WithPurgeSequence(end)); err != nil {
 		in.cfg.Log.Warn("old events not removed, will try again", "stream", StreamIn, "err", err)
-		return nil
+		return
 	}
 	in.known.forget(end)
-	return nil
 }
 
 // firstSince returns the sequence of the first event stored at or after t, by

@@ -162,16 +162,17 @@ func (o *Outbox) Recapture(ctx context.Context) error {
 func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext) error {
 	for {
 		m, err := msgs.Next()
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop
+		}
+		if err != nil {
 			return fmt.Errorf("read %s: %w", StreamOut, err)
 		}
-		if err := o.handle(ctx, m); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		err = o.handle(ctx, m)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop; the event is still in RW_OUT
+		}
+		if err != nil {
 			// Not settled: the server offers the event again after the ack wait.
 			o.cfg.Log.Warn("event not settled, will try again", "err", err)
 		}

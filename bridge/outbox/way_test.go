@@ -61,15 +61,14 @@ func (l letters) Put(_ context.Context, letter bridge.Letter) error {
 // A sender is stamp a with its outbox, in one server that also plays the
 // other stamps.
 type sender struct {
-	t     *testing.T
-	srv   *natstest.Stamp
-	app   *nats.Conn
-	js    jetstream.JetStream // of RELAY
-	fed   jetstream.JetStream
-	dead  letters
-	relay *nats.Conn
-	out   *outbox.Outbox
-	stop  func()
+	t    *testing.T
+	srv  *natstest.Stamp
+	app  *nats.Conn
+	js   jetstream.JetStream // of RELAY
+	fed  jetstream.JetStream
+	dead letters
+	out  *outbox.Outbox
+	stop func()
 }
 
 func newSender(t *testing.T) *sender {

@@ -180,7 +180,7 @@ func (c *ControlPlane) receive(ctx context.Context, messages jetstream.MessagesC
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // told to stop
 		case errors.Is(err, jetstream.ErrNoHeartbeat):
 			c.log.Warn("consumer silent", "stream", "keptn", "err", err)
 			continue

@@ -64,8 +64,7 @@ func (s *Stamp) Start(ctx context.Context) error {
 		return fmt.Errorf("stamp %s: %w", s.ID, err)
 	case <-ctx.Done():
 		stop()
-		<-done
-		return fmt.Errorf("stamp %s: %w", s.ID, ctx.Err())
+		return fmt.Errorf("stamp %s: %w", s.ID, errors.Join(ctx.Err(), <-done))
 	}
 }
 

@@ -19,7 +19,7 @@ func Addr(t testing.TB) string {
 	t.Helper()
 	const first, last = 10_000, 32_000
 	for range 1000 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(last-first)))
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(last-first))) //nolint:gosec // a port, not a secret
 		sign, err := net.ListenPacket("udp", addr)
 		if err != nil {
 			continue

@@ -1,0 +1,66 @@
+# Everything below needs Go; `race` also needs a C compiler. Build flags are
+# Go's own defaults everywhere, so that `go run`, `make build`, the tests and
+# an editor share one build cache.
+
+FOR  ?= 30s
+ARGS ?=
+
+LINT_VERSION := v2.15.0
+LINT         := .bin/golangci-lint-$(LINT_VERSION)
+
+# The packages in which things happen at the same time.
+CONCURRENT := ./bridge/... ./gateway/... ./internal/... ./cmd/... ./test/e2e/...
+
+.PHONY: test
+test: ## vet and every test; what CI runs
+	go vet ./...
+	go test -timeout 15m ./...
+
+.PHONY: lint
+lint: $(LINT) ## golangci-lint, pinned; findings and formatting
+	$(LINT) run ./...
+
+.PHONY: fmt
+fmt: $(LINT) ## rewrite the formatting that lint wants
+	$(LINT) fmt ./...
+
+.PHONY: race
+race: ## the tests of concurrent packages under the race detector
+	CGO_ENABLED=1 go test -race -timeout 20m $(CONCURRENT)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, FOR=30s each
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sort | while IFS=: read -r file func; do \
+		echo "$$(dirname $$file) $${func#func }"; \
+		go test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FOR) "$$(dirname $$file)" || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## every benchmark
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+.PHONY: cover
+cover: ## coverage of all packages by all tests, in cover.html
+	go test -timeout 20m -coverpkg ./... -coverprofile cover.out ./...
+	go tool cover -html cover.out -o cover.html
+	@go tool cover -func cover.out | tail -n 1
+
+.PHONY: update
+update: ## rewrite golden files and generated documents; read the diff
+	UPDATE=1 go test -count 1 -timeout 15m ./...
+
+.PHONY: build
+build: ## bin/ringway
+	go build -o bin/ringway ./cmd/ringway
+
+.PHONY: up
+up: ## a federation in one process; ARGS="--for 30s -o json"
+	go run ./cmd/ringway up $(ARGS)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+$(LINT):
+	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv .bin/golangci-lint $@

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringway/ringway/bridge/deadletter"
+)
+
+func newEventsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "events", Short: "Look at events and send them on"}
+	dlq := &cobra.Command{
+		Use:   "dlq",
+		Short: "Dead letters: events that were set aside, with the reason",
+	}
+	api := &adminClient{}
+	dlq.PersistentFlags().StringVar(&api.base, "admin", "http://127.0.0.1:9222", "admin address of the stamp's gateway")
+	dlq.AddCommand(newDLQListCommand(api), newDLQShowCommand(api), newDLQReplayCommand(api))
+	cmd.AddCommand(dlq)
+	return cmd
+}
+
+func newDLQListCommand(api *adminClient) *cobra.Command {
+	var output string
+	var start uint64
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List dead letters, oldest first",
+		Example: "  ringway events dlq list --admin http://127.0.0.1:9222",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var all []*deadletter.Entry
+			path := fmt.Sprintf("/events/dlq?start=%d&limit=%d", start, limit)
+			if err := api.call(cmd.Context(), http.MethodGet, path, &all); err != nil {
+				return err
+			}
+			if output == "json" {
+				return printJSON(cmd.OutOrStdout(), all)
+			}
+			return printLetters(cmd.OutOrStdout(), all)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().Uint64Var(&start, "start", 1, "number of the first letter")
+	cmd.Flags().IntVar(&limit, "limit", 100, "how many letters, at most 1000")
+	return cmd
+}
+
+func printLetters(w io.Writer, all []*deadletter.Entry) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(w, "no dead letters")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "NUMBER\tAGE\tSIDE\tREASON\tFROM\tSUBJECT\tDETAIL") // Flush reports errors
+	for _, e := range all {
+		_, _ = fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Number, time.Since(e.At).Round(time.Second),
+			e.Side, e.Reason, e.From, e.Subject, strings.Join(e.Detail, "; "))
+	}
+	return t.Flush()
+}
+
+func newDLQShowCommand(api *adminClient) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show NUMBER",
+		Short: "Show one dead letter with its event",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var e deadletter.Entry
+			if err := api.call(cmd.Context(), http.MethodGet, "/events/dlq/"+args[0], &e); err != nil {
+				return err
+			}
+			w := cmd.OutOrStdout()
+			_, err := fmt.Fprintf(w, "number    %d\nset aside %s\nside      %s\nreason    %s\nfrom      %s\nto        %s\nsubject   %s\ncaptured  %s\nkey       %s\n",
+				e.Number, e.At.Format(time.RFC3339), e.Side, e.Reason, e.From, e.To, e.Subject, e.Captured.Format(time.RFC3339Nano), e.Key)
+			for _, d := range e.Detail {
+				_, err = fmt.Fprintf(w, "tried     %s\n", d)
+			}
+			if err == nil {
+				_, err = fmt.Fprintf(w, "\n%s\n", e.Body)
+			}
+			return err
+		},
+	}
+}
+
+func newDLQReplayCommand(api *adminClient) *cobra.Command {
+	return &cobra.Command{
+		Use:   "replay NUMBER...",
+		Short: "Send dead letters on their way again",
+		Long: `Send dead letters on their way again and remove them. One that was set aside
+on its way out is routed anew, by the topology of today; one that had arrived
+is delivered to whoever subscribes now.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, number := range args {
+				if err := api.call(cmd.Context(), http.MethodPost, "/events/dlq/"+number+"/replay", nil); err != nil {
+					return err
+				}
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "replayed %s\n", number); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// An adminClient speaks to the admin face of a gateway.
+type adminClient struct{ base string }
+
+// call does one request and reads the JSON answer into out, which may be nil.
+func (c *adminClient) call(ctx context.Context, method, path string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.base, "/")+path, nil)
+	if err != nil {
+		return fmt.Errorf("ask gateway: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask gateway at %s (is it running, and is --admin right?): %w", c.base, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // it has been read
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+	if err != nil {
+		return fmt.Errorf("ask gateway: %w", err)
+	}
+	if resp.StatusCode/100 != 2 {
+		var e struct{ Message string }
+		if json.Unmarshal(body, &e) != nil || e.Message == "" {
+			e.Message = fmt.Sprintf("%.200s", body)
+		}
+		return fmt.Errorf("gateway at %s answered %d: %s", c.base, resp.StatusCode, e.Message)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

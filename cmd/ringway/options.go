@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// A setting is one key of an options struct: listen.clients is the flag
+// --listen-clients and the variable RINGWAY_LISTEN_CLIENTS.
+type setting struct {
+	key   string
+	value reflect.Value
+}
+
+func (s setting) flag() string {
+	var b strings.Builder
+	for i, r := range strings.ReplaceAll(s.key, ".", "-") {
+		if r >= 'A' && r <= 'Z' {
+			if i > 0 {
+				b.WriteByte('-')
+			}
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func (s setting) variable() string {
+	return "RINGWAY_" + strings.ToUpper(strings.ReplaceAll(s.flag(), "-", "_"))
+}
+
+// set parses text into the setting.
+func (s setting) set(text string) error {
+	switch v := s.value; {
+	case v.Type() == reflect.TypeFor[time.Duration]():
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not a duration such as 10s", s.key, text)
+		}
+		v.SetInt(int64(d))
+	case v.Kind() == reflect.String:
+		v.SetString(text)
+	case v.Kind() == reflect.Int:
+		var n int
+		if _, err := fmt.Sscan(text, &n); err != nil {
+			return fmt.Errorf("%s: %q is not a number", s.key, text)
+		}
+		v.SetInt(int64(n))
+	default:
+		return fmt.Errorf("%s: cannot be set from text", s.key)
+	}
+	return nil
+}
+
+// settings lists the keys of the struct that options points to, as its yaml
+// tags name them.
+func settings(options any) []setting {
+	return walk("", reflect.ValueOf(options).Elem())
+}
+
+func walk(prefix string, v reflect.Value) []setting {
+	var out []setting
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		key := prefix + strings.Split(f.Tag.Get("yaml"), ",")[0]
+		if f.Type.Kind() == reflect.Struct {
+			out = append(out, walk(key+".", v.Field(i))...)
+			continue
+		}
+		out = append(out, setting{key: key, value: v.Field(i)})
+	}
+	return out
+}
+
+// bindFlags adds a flag for each setting. The defaults shown are those of
+// options as it is.
+func bindFlags(fs *pflag.FlagSet, options any) {
+	for _, s := range settings(options) {
+		fs.String(s.flag(), "", fmt.Sprintf("key %s, variable %s (default %v)", s.key, s.variable(), s.value.Interface()))
+	}
+}
+
+// override sets what the environment says and then what flags say.
+func override(fs *pflag.FlagSet, env func(string) (string, bool), options any) error {
+	for _, s := range settings(options) {
+		if text, ok := env(s.variable()); ok {
+			if err := s.set(text); err != nil {
+				return fmt.Errorf("%s: %w", s.variable(), err)
+			}
+		}
+		if f := fs.Lookup(s.flag()); f != nil && f.Changed {
+			if err := s.set(f.Value.String()); err != nil {
+				return fmt.Errorf("--%s: %w", s.flag(), err)
+			}
+		}
+	}
+	return nil
+}
