@@ -51,9 +51,42 @@ func (s setting) set(text string) error {
 			return fmt.Errorf("%s: %q is not a number", s.key, text)
 		}
 		v.SetInt(int64(n))
+	case v.Kind() == reflect.Map:
+		return s.setMap(text)
 	default:
 		return fmt.Errorf("%s: cannot be set from text", s.key)
 	}
+	return nil
+}
+
+// setMap parses "name.key=value,name.key=value" into a map of structs of
+// texts.
+func (s setting) setMap(text string) error {
+	out := reflect.MakeMap(s.value.Type())
+	for part := range strings.SplitSeq(text, ",") {
+		at, value, ok := strings.Cut(part, "=")
+		name, key, dotted := strings.Cut(at, ".")
+		if !ok || !dotted {
+			return fmt.Errorf("%s: %q is not name.key=value", s.key, part)
+		}
+		id := reflect.ValueOf(name).Convert(s.value.Type().Key())
+		e := reflect.New(s.value.Type().Elem()).Elem()
+		if old := out.MapIndex(id); old.IsValid() {
+			e.Set(old)
+		}
+		known := false
+		for _, field := range walk("", e) {
+			if field.key == key {
+				field.value.SetString(value)
+				known = true
+			}
+		}
+		if !known {
+			return fmt.Errorf("%s: %q is not a key", s.key, key)
+		}
+		out.SetMapIndex(id, e)
+	}
+	s.value.Set(out)
 	return nil
 }
 

@@ -72,6 +72,8 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newUpCommand(),
 		newRunCommand(),
+		newTopologyCommand(),
+		newAuthCommand(),
 		newEventsCommand(),
 		newVersionCommand(),
 	)

@@ -69,7 +69,7 @@ func New(cfg Config) (*Federation, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
-	if err := os.WriteFile(f.file, cfg.Topology, 0o600); err != nil {
+	if err := os.WriteFile(f.file, f.cfg.Topology, 0o600); err != nil {
 		return nil, fmt.Errorf("write topology: %w", err)
 	}
 	if err := issue(cfg.Dir, f.Mesh, cfg.Now()); err != nil {

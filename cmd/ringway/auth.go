@@ -1,0 +1,259 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringway/ringway/auth"
+	"github.com/ringway/ringway/auth/keystore"
+	"github.com/ringway/ringway/topology"
+)
+
+func newAuthCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "auth", Short: "Keys and identities of a federation"}
+	cmd.AddCommand(newAuthInitCommand(), newAuthIssueCommand(), newAuthShowCommand(), newAuthExpirationsCommand(), newAuthRevokeCommand())
+	return cmd
+}
+
+// authFlags are the flags that the verbs of auth share.
+type authFlags struct{ topology, store, stamp, out string }
+
+func (f *authFlags) add(cmd *cobra.Command, withStamp bool) {
+	cmd.Flags().StringVar(&f.topology, "topology", "topology.yaml", "topology file")
+	cmd.Flags().StringVar(&f.store, "store", "keys", "folder of the federation's keys; keep it safe")
+	if withStamp {
+		cmd.Flags().StringVar(&f.stamp, "stamp", "", "name of the stamp")
+	}
+}
+
+func newAuthInitCommand() *cobra.Command {
+	var f authFlags
+	var caCert, caKey string
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make the keys of a federation",
+		Long: `Make the keys of a federation: operator, accounts and the CA of the links, in a
+folder that nsc reads too. It is done once; who has the folder can make any
+identity. A CA of your own is brought along with --ca-cert and --ca-key.`,
+		Example: "  ringway auth init --topology topology.yaml --store ./keys",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			mesh, err := readMesh(f.topology)
+			if err != nil {
+				return err
+			}
+			ca, err := readCA(caCert, caKey)
+			if err != nil {
+				return err
+			}
+			s, err := keystore.Init(f.store, mesh.Name, time.Now(), ca)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close()) }()
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "made the keys of federation %s in %s\nnext: ringway auth issue --topology %s --store %s --stamp NAME --out DIR\n",
+				mesh.Name, f.store, f.topology, f.store)
+			return err
+		},
+	}
+	f.add(cmd, false)
+	cmd.Flags().StringVar(&caCert, "ca-cert", "", "certificate of a CA of your own, PEM")
+	cmd.Flags().StringVar(&caKey, "ca-key", "", "its key, PEM")
+	return cmd
+}
+
+func readCA(cert, key string) (*keystore.CA, error) {
+	if cert == "" && key == "" {
+		return nil, nil //nolint:nilnil // none was brought
+	}
+	if cert == "" {
+		return nil, usageError{errors.New("--ca-key needs --ca-cert")}
+	}
+	c, err := os.ReadFile(cert) //nolint:gosec // named by the user
+	if err != nil {
+		return nil, fmt.Errorf("read CA: %w", err)
+	}
+	if key == "" {
+		return &keystore.CA{Cert: c}, nil
+	}
+	k, err := os.ReadFile(key) //nolint:gosec // named by the user
+	if err != nil {
+		return nil, fmt.Errorf("read key of CA: %w", err)
+	}
+	return &keystore.CA{Cert: c, Key: k}, nil
+}
+
+func newAuthIssueCommand() *cobra.Command {
+	var f authFlags
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "issue",
+		Short: "Write the identity folder of a stamp",
+		Long: `Write the identity folder of a stamp: everything by which it proves who it is,
+and nothing by which it could be another. The folder can become a Kubernetes
+Secret as it is. Issuing again changes only what has to change.`,
+		Example: `  ringway auth issue --topology topology.yaml --store ./keys --stamp us-prod --out ./us-prod
+  ringway auth issue --all --out ./identities
+  kubectl create secret generic ringway-identity --from-file=./us-prod`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if f.out == "" || all == (f.stamp != "") {
+				return usageError{errors.New("say --stamp NAME --out DIR, or --all --out DIR")}
+			}
+			mesh, err := readMesh(f.topology)
+			if err != nil {
+				return err
+			}
+			s, err := keystore.Open(f.store)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close()) }()
+			for _, st := range mesh.Stamps {
+				dir := f.out
+				if all {
+					dir = filepath.Join(f.out, string(st.ID))
+				} else if string(st.ID) != f.stamp {
+					continue
+				}
+				if err := issueTo(cmd, s, mesh, st.ID, dir); err != nil {
+					return err
+				}
+			}
+			if !all && mesh.Stamp(topology.StampID(f.stamp)) == nil {
+				return fmt.Errorf("topology %s has no stamp %q", f.topology, f.stamp)
+			}
+			return nil
+		},
+	}
+	f.add(cmd, true)
+	cmd.Flags().StringVar(&f.out, "out", "", "folder to write")
+	cmd.Flags().BoolVar(&all, "all", false, "every stamp, each in a folder of its name below --out")
+	return cmd
+}
+
+func issueTo(cmd *cobra.Command, s *keystore.Store, mesh *topology.Mesh, id topology.StampID, dir string) error {
+	folder, err := s.IssueFolder(mesh, id, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := keystore.WriteFolder(dir, folder); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "issued %s in %s\n", id, dir)
+	return err
+}
+
+func newAuthShowCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "show DIR",
+		Short:   "Show what is in an identity folder, without its secrets",
+		Example: "  ringway auth show ./us-prod",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			folder, err := keystore.ReadFolder(args[0])
+			if err != nil {
+				return err
+			}
+			items, err := folder.Show()
+			if err != nil {
+				return err
+			}
+			return printItems(cmd, output, items)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	return cmd
+}
+
+func newAuthExpirationsCommand() *cobra.Command {
+	var output string
+	var within time.Duration
+	cmd := &cobra.Command{
+		Use:   "expirations DIR...",
+		Short: "List what expires in identity folders, soonest first",
+		Long: `List what expires in identity folders, soonest first. The exit code is 1 if
+something has expired already, or does --within that time.`,
+		Example: "  ringway auth expirations --within 720h ./identities/*",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var folders []*auth.Folder
+			for _, dir := range args {
+				folder, err := keystore.ReadFolder(dir)
+				if err != nil {
+					return err
+				}
+				folders = append(folders, folder)
+			}
+			items, err := auth.Expirations(folders...)
+			if err != nil {
+				return err
+			}
+			if err := printItems(cmd, output, items); err != nil {
+				return err
+			}
+			for i := range items {
+				if items[i].Expired(time.Now().Add(within)) {
+					return errReported
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	cmd.Flags().DurationVar(&within, "within", 0, "fail for what expires within this time")
+	return cmd
+}
+
+func printItems(cmd *cobra.Command, output string, items []auth.Item) error {
+	if output == "json" {
+		return printJSON(cmd.OutOrStdout(), items)
+	}
+	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "FILE\tKIND\tNAME\tISSUED\tEXPIRES\tHOSTS") // Flush reports errors
+	for _, i := range items {
+		expires := "never"
+		if !i.Expires.IsZero() {
+			expires = i.Expires.UTC().Format(time.RFC3339)
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", i.File, i.Kind, i.Name, i.Issued.UTC().Format(time.RFC3339), expires, strings.Join(i.Hosts, ","))
+	}
+	return t.Flush()
+}
+
+func newAuthRevokeCommand() *cobra.Command {
+	var f authFlags
+	cmd := &cobra.Command{
+		Use:   "revoke --stamp NAME",
+		Short: "Take a stamp's identity out of force",
+		Long: `Take a stamp's identity out of force. It counts once every other stamp has its
+folder issued anew: the token of account FED in it says who is revoked.`,
+		Example: "  ringway auth revoke --store ./keys --stamp us-prod && ringway auth issue --all --out ./identities",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if f.stamp == "" {
+				return usageError{errors.New("--stamp is missing")}
+			}
+			s, err := keystore.Open(f.store)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close()) }()
+			if err := s.Revoke(topology.StampID(f.stamp), time.Now()); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s; issue the folders of the other stamps anew\n", f.stamp)
+			return err
+		},
+	}
+	f.add(cmd, true)
+	return cmd
+}
