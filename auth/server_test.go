@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -96,6 +97,24 @@ func (h *host) dial(url string, creds []byte, opts ...nats.Option) (*nats.Conn, 
 		h.t.Cleanup(nc.Close)
 	}
 	return nc, err
+}
+
+// turnsAway wants the server to refuse a connection. The client may see that it
+// was closed before it reads why, so the server is asked.
+func (h *host) turnsAway(url string, creds []byte, opts ...nats.Option) {
+	h.t.Helper()
+	count := func() (n int) {
+		for _, line := range h.log.all() {
+			if strings.Contains(line, "authentication error") {
+				n++
+			}
+		}
+		return n
+	}
+	before := count()
+	_, err := h.dial(url, creds, opts...)
+	require.Error(h.t, err)
+	require.Eventually(h.t, func() bool { return count() > before }, 10*time.Second, time.Millisecond)
 }
 
 // refusals is an option and what a connection that has it was refused.

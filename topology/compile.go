@@ -16,6 +16,7 @@ import (
 type compiler struct {
 	s        *Spec
 	m        *Mesh
+	at       map[StampID]int // index of the entry in the file
 	problems Problems
 	warnings Problems
 }
@@ -34,7 +35,7 @@ func Compile(s *Spec) (*Mesh, error) {
 	if s.file == nil {
 		s.file = &yamlfile.File{Name: "topology"}
 	}
-	c := &compiler{s: s, m: &Mesh{Name: s.Name, stamps: map[StampID]*Stamp{}}}
+	c := &compiler{s: s, m: &Mesh{Name: s.Name, stamps: map[StampID]*Stamp{}}, at: map[StampID]int{}}
 	c.header()
 	c.groups()
 	for i := range s.Stamps {
@@ -202,8 +203,7 @@ func (c *compiler) stages() {
 	if len(c.s.Stages) > 0 && len(c.s.ControlPlanes) == 0 {
 		c.bad("stages", "declare the control plane below controlPlanes", "no control plane could send their events")
 	}
-	final := map[string]string{} // stage → the rule that takes everything
-	count := map[string]int{}
+	names, count := map[string]bool{}, map[string]int{}
 	for i := range c.s.Stages {
 		e := &c.s.Stages[i]
 		path := fmt.Sprintf("stages[%d]", i)
@@ -214,14 +214,25 @@ func (c *compiler) stages() {
 		if count[e.Name]++; e.Rule == "" && count[e.Name] > 1 {
 			r.Name = fmt.Sprintf("%s#%d", e.Name, count[e.Name])
 		}
-		if by := final[e.Name]; by != "" {
-			c.bad(path, "put the rule with a condition first", "can never take an event: rule %s takes every event of stage %q before", by, e.Name)
+		if names[r.Name] {
+			c.bad(path+".rule", "give the rule a name of its own", "rule %q is there twice", r.Name)
 		}
-		if r.When == nil && len(r.Projects) == 0 {
-			final[e.Name] = r.Name
+		names[r.Name] = true
+		for j := range i {
+			if o := &c.s.Stages[j]; o.Name == e.Name && takesAll(o, e) {
+				c.bad(path, "put the rule with a condition first", "can never take an event: %s takes all of them before",
+					cmp.Or(o.Rule, fmt.Sprintf("stages[%d]", j)))
+				break
+			}
 		}
 		c.m.Stages = append(c.m.Stages, r)
 	}
+}
+
+// takesAll reports whether rule a takes every event that rule b of the same
+// stage takes.
+func takesAll(a, b *StageSpec) bool {
+	return (a.When == "" || a.When == b.When) && widerList(a.Projects, b.Projects)
 }
 
 // stage checks one rule and finds its stamps.

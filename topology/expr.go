@@ -3,8 +3,10 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -47,11 +49,37 @@ func CompileExpr(text string) (*Expr, error) {
 	for _, f := range functions {
 		opts = append(opts, expr.EnableBuiltin(f))
 	}
-	p, err := expr.Compile(text, opts...)
+	var seen unbounded
+	p, err := expr.Compile(text, append(opts, expr.Patch(&seen))...)
+	if seen.what != "" {
+		return nil, fmt.Errorf("does not compile: %s are not supported", seen.what)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("does not compile: %w", err)
 	}
 	return &Expr{Text: text, program: p}, nil
+}
+
+// unbounded looks for what could make a short expression cost much: loops,
+// ranges, and variables, with which a text could double again and again.
+type unbounded struct{ what string }
+
+// Visit implements ast.Visitor.
+func (u *unbounded) Visit(node *ast.Node) {
+	switch n := (*node).(type) {
+	case *ast.PredicateNode:
+		u.what = "loops"
+	case *ast.VariableDeclaratorNode:
+		u.what = "variables"
+	case *ast.BuiltinNode:
+		if !slices.Contains(functions, n.Name) {
+			u.what = "calls of " + n.Name
+		}
+	case *ast.BinaryNode:
+		if n.Operator == ".." {
+			u.what = "ranges"
+		}
+	}
 }
 
 // errNoValue reports an expression that needs a value the event does not have.
@@ -64,6 +92,9 @@ func (e *Expr) Match(env Env) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errNoValue, err)
 	}
-	ok, _ := out.(bool)
+	ok, isBool := out.(bool)
+	if !isBool {
+		return false, fmt.Errorf("%w: its value is a %T, not true or false", errNoValue, out)
+	}
 	return ok, nil
 }

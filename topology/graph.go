@@ -11,11 +11,15 @@ import (
 func (m *Mesh) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
+	node := map[StampID]string{} // a name may hold what Mermaid takes for an arrow
+	for i, s := range m.Stamps {
+		node[s.ID] = fmt.Sprintf("s%d", i)
+	}
 	for i, g := range m.Geos {
 		fmt.Fprintf(&b, "  subgraph g%d[\"geo %s\"]\n", i, g)
 		for _, s := range m.Stamps {
 			if s.Geo == g {
-				fmt.Fprintf(&b, "    %s%s\n", nodeID(s.ID), mermaidShape(s))
+				fmt.Fprintf(&b, "    %s%s\n", node[s.ID], mermaidShape(s))
 			}
 		}
 		b.WriteString("  end\n")
@@ -25,7 +29,7 @@ func (m *Mesh) Mermaid() string {
 		if label == "gateway" {
 			arrow = "<==>"
 		}
-		fmt.Fprintf(&b, "  %s %s|%s| %s\n", nodeID(from), arrow, label, nodeID(to))
+		fmt.Fprintf(&b, "  %s %s|%s| %s\n", node[from], arrow, label, node[to])
 	})
 	return b.String()
 }
@@ -37,8 +41,6 @@ func mermaidShape(s *Stamp) string {
 	}
 	return "[\"" + text + "\"]"
 }
-
-func nodeID(id StampID) string { return "s_" + strings.ReplaceAll(string(id), "-", "_") }
 
 // Dot returns the same in the language of Graphviz.
 func (m *Mesh) Dot() string {

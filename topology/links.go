@@ -38,14 +38,7 @@ func (c *compiler) links() {
 	c.listeners(dialled)
 }
 
-func (c *compiler) pathOf(s *Stamp) string {
-	for i, e := range c.s.Stamps {
-		if e.Name == string(s.ID) {
-			return fmt.Sprintf("stamps[%d]", i)
-		}
-	}
-	return "stamps"
-}
+func (c *compiler) pathOf(s *Stamp) string { return fmt.Sprintf("stamps[%d]", c.at[s.ID]) }
 
 // leaf checks or completes the hubs of a leaf.
 func (c *compiler) leaf(path string, s *Stamp, hubs []*Stamp, dialled map[StampID]map[Transport]bool) {
@@ -75,10 +68,16 @@ func (c *compiler) leaf(path string, s *Stamp, hubs []*Stamp, dialled map[StampI
 	}
 }
 
-// nearestHubs orders hubs for a leaf that names none: its own geo first.
+// nearestHubs orders hubs for a leaf that names none: its own geo first, and
+// only those that say where they are dialled over its transport, if any does.
 func nearestHubs(s *Stamp, hubs []*Stamp) []StampID {
+	offers := func(h *Stamp) bool { return h.Link.Advertise.For(s.Link.Transport) != "" }
+	anyOffers := slices.ContainsFunc(hubs, offers)
 	var near, far []StampID
 	for _, h := range hubs {
+		if anyOffers && !offers(h) {
+			continue
+		}
 		if h.Geo == s.Geo {
 			near = append(near, h.ID)
 		} else {

@@ -57,9 +57,12 @@ func (c *compiler) set(path string, sel SelectSpec) map[StampID]bool {
 	if sel.empty() {
 		return nil
 	}
-	out := map[StampID]bool{}
+	out, before := map[StampID]bool{}, len(c.problems)
 	for _, id := range c.ids(path, sel) {
 		out[id] = true
+	}
+	if len(out) == 0 && len(c.problems) == before {
+		c.bad(path, "drop it for every stamp", "chooses no stamp")
 	}
 	return out
 }

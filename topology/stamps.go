@@ -48,9 +48,12 @@ func inherit(under, over StampSpec) StampSpec {
 			Leafnode: cmp.Or(over.Clients.Leafnode, under.Clients.Leafnode), Sources: pick(over.Clients.Sources, under.Clients.Sources),
 		},
 	}
-	// What belongs to the other kind of link is not inherited.
+	// What belongs to the other kind of link or of clients is not inherited.
 	if over.Link.Kind == string(LinkHub) {
 		out.Link.Via, out.Link.Transport, out.Link.Proxy = over.Link.Via, over.Link.Transport, over.Link.Proxy
+	}
+	if over.Clients.Mode == string(ClientsEmbedded) {
+		out.Clients.URL, out.Clients.Leafnode = over.Clients.URL, over.Clients.Leafnode
 	}
 	return out
 }
@@ -106,6 +109,7 @@ func (c *compiler) stamp(i int) {
 	s.Clients = c.clients(path+".clients", w.Clients)
 	c.m.Stamps = append(c.m.Stamps, s)
 	c.m.stamps[s.ID] = s
+	c.at[s.ID] = i
 }
 
 func (c *compiler) link(path string, w LinkSpec) Link {

@@ -24,12 +24,14 @@ func (c *compiler) routes() {
 		if !c.routeSubject(path+".subject", e.Subject) {
 			continue
 		}
+		before := len(c.problems)
 		r := &Route{
 			Name: e.Name, Subject: Pattern(e.Subject), Line: c.s.file.Line(path),
 			From: c.ids(path+".from", e.From), To: c.ids(path+".to", e.To),
 			Mode: oneOf(c, path+".mode", e.Mode, RouteDurable, RouteDurable, RouteLive),
 		}
-		if len(r.From) == 0 || len(r.To) == 0 || len(r.From) == 1 && slices.Equal(r.From, r.To) {
+		nowhere := len(r.From) == 0 || len(r.To) == 0 || len(r.From) == 1 && slices.Equal(r.From, r.To)
+		if nowhere && len(c.problems) == before {
 			c.bad(path, "check from and to", "goes from no stamp to another")
 		}
 		for _, o := range c.m.Routes {

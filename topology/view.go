@@ -61,6 +61,14 @@ type Advertise struct {
 	WebSocket string `yaml:"websocket"`
 }
 
+// For returns the address at which a leaf dials over t.
+func (a Advertise) For(t Transport) string {
+	if t == TransportWSS {
+		return a.WebSocket
+	}
+	return a.Leafnode
+}
+
 // A Proxy is an HTTP CONNECT proxy. CredentialsFile, if any, holds
 // "user:password" and is read by the gateway, never by this package.
 type Proxy struct {
@@ -94,7 +102,7 @@ type StageRule struct {
 	Deliver    Deliver
 	Deadline   time.Duration // 0: none
 	OnDeadline OnDeadline
-	Line       int // in the topology file, for explanations
+	Line       int `json:"-"` // in the topology file, for explanations
 }
 
 // A Route moves subjects that are not Keptn's.

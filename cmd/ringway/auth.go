@@ -123,7 +123,11 @@ Secret as it is. Issuing again changes only what has to change.`,
 				} else if string(st.ID) != f.stamp {
 					continue
 				}
-				if err := issueTo(cmd, s, mesh, st.ID, dir); err != nil {
+				err := issueTo(cmd, s, mesh, st.ID, dir)
+				if all && errors.Is(err, keystore.ErrRevoked) {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "skipped %s, which is revoked\n", st.ID)
+				}
+				if err != nil {
 					return err
 				}
 			}

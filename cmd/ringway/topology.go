@@ -266,7 +266,7 @@ func decide(mesh *topology.Mesh, from topology.StampID, body []byte) (bridge.Dec
 	}
 	e, err := bridge.Parse(typ, body)
 	if err != nil {
-		return bridge.Decision{Refused: bridge.ReasonInvalid, Tried: []string{err.Error()}}, nil
+		return bridge.Decision{Refused: bridge.ReasonInvalid, Tried: []string{err.Error()}}, nil //nolint:nilerr // it is the answer
 	}
 	if from == "" {
 		owner := mesh.ControlOf(e.Project)

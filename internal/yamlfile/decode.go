@@ -107,6 +107,10 @@ func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
 		d.bad(n, path, "write a list: [a, b]", "is %s, not a list", kindName(n))
 		return
 	}
+	if len(n.Content) == 0 {
+		v.SetZero() // an empty list means what no list means
+		return
+	}
 	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, c := range n.Content {
 		d.value(fmt.Sprintf("%s[%d]", path, i), c, out.Index(i))

@@ -134,3 +134,14 @@ func (f *File) Problem(path, hint, format string, args ...any) Problem {
 
 // Line returns the line of the value at path, or 0.
 func (f *File) Line(path string) int { return f.place[path].line }
+
+// Value returns the file as plain values: maps with text keys, lists, texts,
+// numbers, booleans and nil.
+func (f *File) Value() any {
+	if f.root == nil {
+		return nil
+	}
+	var v any
+	_ = f.root.Decode(&v) // Parse has taken it
+	return v
+}

@@ -1,5 +1,3 @@
-// Package schema makes a JSON Schema of the topology file from its Go types,
-// for editors.
 package schema
 
 import (

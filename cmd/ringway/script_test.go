@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/gateway"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"ringway": func() { os.Exit(execute(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs the command line as people do: testdata/script has one file
+// for each behaviour.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+}
+
+// TestEveryKeyHasAFlagAndAVariable: a flag wins over a variable, a variable
+// over what was there.
+func TestEveryKeyHasAFlagAndAVariable(t *testing.T) {
+	o := gateway.DefaultOptions()
+	cmd := newRunCommand()
+	for _, s := range settings(&o) {
+		require.NotNil(t, cmd.Flags().Lookup(s.flag()), s.key)
+	}
+	env := map[string]string{
+		"RINGWAY_STAMP": "from-env", "RINGWAY_LISTEN_CLIENTS": "1.2.3.4:5", "RINGWAY_EVENTS_MAX_WAIT": "5h",
+		"RINGWAY_REACH": "hub.gateway=a:1,hub.leafnode=b:2",
+	}
+	require.NoError(t, cmd.Flags().Set("stamp", "from-flag"))
+	require.NoError(t, override(cmd.Flags(), func(k string) (string, bool) { v, ok := env[k]; return v, ok }, &o))
+	require.EqualValues(t, "from-flag", o.Stamp)
+	require.Equal(t, "1.2.3.4:5", o.Listen.Clients)
+	require.Equal(t, "5h0m0s", o.Events.MaxWait.String())
+	require.Equal(t, "a:1", o.Reach["hub"].Gateway)
+	require.Equal(t, "b:2", o.Reach["hub"].Leafnode)
+	for _, bad := range []string{"hub=a:1", "hub.nothing=a:1", "x"} {
+		require.Error(t, override(cmd.Flags(), func(k string) (string, bool) { return bad, k == "RINGWAY_REACH" }, &o), bad)
+	}
+}

@@ -1,0 +1,173 @@
+package fed
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2/toxics"
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/internal/federation"
+	"github.com/ringway/ringway/topology"
+)
+
+// Patience is how long a test waits for what must happen.
+const Patience = 20 * time.Second
+
+// A Fed is a running federation. Its methods fail the test.
+type Fed struct {
+	*federation.Federation
+
+	t     testing.TB
+	board *board
+}
+
+// New starts every stamp of a topology and waits until all links are up. All
+// of it ends with the test.
+func New(t testing.TB, topologyYAML string) *Fed {
+	t.Helper()
+	f := &Fed{t: t, board: newBoard(t)}
+	var err error
+	f.Federation, err = federation.New(federation.Config{
+		Topology: []byte(topologyYAML), Dir: t.TempDir(), Board: f.board,
+		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
+	require.NoError(t, f.Start(t.Context()))
+	f.Linked()
+	return f
+}
+
+// Status returns the status of a running stamp.
+func (f *Fed) Status(stamp topology.StampID) gateway.Status {
+	f.t.Helper()
+	g := f.Stamp(stamp).Gateway()
+	require.NotNil(f.t, g, "stamp %s does not run", stamp)
+	return g.Status()
+}
+
+// Linked waits until every link of every running stamp is up.
+func (f *Fed) Linked() {
+	f.t.Helper()
+	require.Eventually(f.t, func() bool {
+		for _, s := range f.Stamps() {
+			if g := s.Gateway(); g != nil && !up(g.Status()) {
+				return false
+			}
+		}
+		return true
+	}, Patience, 5*time.Millisecond, "links do not come up")
+}
+
+func up(s gateway.Status) bool {
+	for _, l := range s.Links {
+		if !l.Up {
+			return false
+		}
+	}
+	return true
+}
+
+// Down waits until a stamp has noticed that a link is down.
+func (f *Fed) Down(stamp topology.StampID) {
+	f.t.Helper()
+	require.Eventually(f.t, func() bool { return !up(f.Status(stamp)) }, Patience, 5*time.Millisecond)
+}
+
+// Cut takes a stamp off the network; Heal brings it back.
+func (f *Fed) Cut(stamp topology.StampID) { f.board.setCut(string(stamp), true) }
+
+// Heal undoes Cut, Delay and BlackHole.
+func (f *Fed) Heal(stamp topology.StampID) {
+	f.board.clear(string(stamp))
+	f.board.setCut(string(stamp), false)
+}
+
+// Delay slows every line of a stamp down by d in each direction.
+func (f *Fed) Delay(stamp topology.StampID, d time.Duration) {
+	f.board.addToxic(string(stamp), "latency", &toxics.LatencyToxic{Latency: d.Milliseconds()})
+}
+
+// BlackHole lets nothing through any more, while connections stay open.
+func (f *Fed) BlackHole(stamp topology.StampID) {
+	f.board.addToxic(string(stamp), "timeout", &toxics.TimeoutToxic{Timeout: 0})
+}
+
+func toxicJSON(kind, stream string, attributes any) io.Reader {
+	b, _ := json.Marshal(map[string]any{"name": kind + "-" + stream, "type": kind, "stream": stream, "attributes": attributes}) // numbers only
+	return bytes.NewReader(b)
+}
+
+// Stop ends a stamp's gateway in order; Start runs it again.
+func (f *Fed) Stop(stamp topology.StampID) { require.NoError(f.t, f.Stamp(stamp).Stop()) }
+
+// Restart runs a stopped stamp again.
+func (f *Fed) Restart(stamp topology.StampID) {
+	require.NoError(f.t, f.Stamp(stamp).Start(f.t.Context()))
+}
+
+// Client returns a connection of a plain client of a stamp: no credentials,
+// as Keptn's programs connect.
+func (f *Fed) Client(stamp topology.StampID) *nats.Conn {
+	f.t.Helper()
+	nc, err := nats.Connect(f.Stamp(stamp).URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	require.NoError(f.t, err)
+	f.t.Cleanup(nc.Close)
+	return nc
+}
+
+// Publish publishes as a plain client and returns when the server has it.
+func (f *Fed) Publish(stamp topology.StampID, subject string, bodies ...[]byte) {
+	f.t.Helper()
+	nc := f.Client(stamp)
+	for _, b := range bodies {
+		require.NoError(f.t, nc.Publish(subject, b))
+	}
+	require.NoError(f.t, nc.Flush())
+}
+
+// A Tap is a plain client that listens.
+type Tap struct {
+	t    testing.TB
+	sub  *nats.Subscription
+	conn *nats.Conn
+}
+
+// Tap subscribes in a stamp, in a queue group if queue is not empty.
+func (f *Fed) Tap(stamp topology.StampID, subject, queue string) *Tap {
+	f.t.Helper()
+	nc := f.Client(stamp)
+	sub, err := nc.QueueSubscribeSync(subject, queue)
+	require.NoError(f.t, err)
+	require.NoError(f.t, sub.SetPendingLimits(-1, -1))
+	require.NoError(f.t, nc.Flush())
+	return &Tap{t: f.t, sub: sub, conn: nc}
+}
+
+// Next waits for a message.
+func (p *Tap) Next() *nats.Msg {
+	p.t.Helper()
+	m, err := p.sub.NextMsg(Patience)
+	require.NoError(p.t, err)
+	return m
+}
+
+// Bodies waits for n messages.
+func (p *Tap) Bodies(n int) []string {
+	p.t.Helper()
+	out := make([]string, n)
+	for i := range out {
+		out[i] = string(p.Next().Data)
+	}
+	return out
+}
+
+// Close ends the client.
+func (p *Tap) Close() { p.conn.Close() }
