@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -55,7 +56,9 @@ func CompileExpr(text string) (*Expr, error) {
 		return nil, fmt.Errorf("does not compile: %s are not supported", seen.what)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("does not compile: %w", err)
+		// The rest of the message is a drawing of the place, on lines of its own.
+		what, _, _ := strings.Cut(err.Error(), "\n")
+		return nil, fmt.Errorf("does not compile: %s", what)
 	}
 	return &Expr{Text: text, program: p}, nil
 }
@@ -67,14 +70,12 @@ type unbounded struct{ what string }
 // Visit implements ast.Visitor.
 func (u *unbounded) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
-	case *ast.PredicateNode:
-		u.what = "loops"
-	case *ast.VariableDeclaratorNode:
-		u.what = "variables"
 	case *ast.BuiltinNode:
 		if !slices.Contains(functions, n.Name) {
-			u.what = "calls of " + n.Name
+			u.what = "loops such as " + n.Name
 		}
+	case *ast.VariableDeclaratorNode:
+		u.what = "variables"
 	case *ast.BinaryNode:
 		if n.Operator == ".." {
 			u.what = "ranges"
