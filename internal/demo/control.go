@@ -133,7 +133,8 @@ func NewControlPlane(cfg ControlConfig) (*ControlPlane, error) {
 // ready and takes in answers until ctx is cancelled. Run is called once.
 func (c *ControlPlane) Run(ctx context.Context, ready func()) error {
 	defer close(c.over)
-	nc, err := nats.Connect(c.cfg.URL, nats.Name(sourceShip), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	nc, err := nats.Connect(c.cfg.URL, nats.Name(sourceShip), nats.Timeout(connectWait),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", c.cfg.URL, err)
 	}

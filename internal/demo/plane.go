@@ -14,6 +14,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// connectWait bounds a first connection: a machine that starts many stamps at
+// once is busy.
+const connectWait = 20 * time.Second
+
 // PlaneConfig is what a Plane needs.
 type PlaneConfig struct {
 	URL  string // of the stamp's NATS, as EVENTBROKER
@@ -70,7 +74,8 @@ func NewPlane(cfg PlaneConfig) (*Plane, error) {
 // Run subscribes, calls ready when the server knows it, and answers until ctx
 // is cancelled. Run is called once.
 func (p *Plane) Run(ctx context.Context, ready func()) error {
-	nc, err := nats.Connect(p.cfg.URL, nats.Name(p.cfg.Seat.Name), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	nc, err := nats.Connect(p.cfg.URL, nats.Name(p.cfg.Seat.Name), nats.Timeout(connectWait),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", p.cfg.URL, err)
 	}

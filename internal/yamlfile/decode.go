@@ -27,7 +27,7 @@ func (f *File) Decode(to any) error {
 		return nil
 	}
 	d := &decoder{f: f}
-	d.value("", f.root, reflect.ValueOf(to).Elem())
+	d.value(nil, f.root, reflect.ValueOf(to).Elem())
 	if len(d.problems) > 0 {
 		return d.problems
 	}
@@ -43,13 +43,13 @@ type decoder struct {
 	problems Problems
 }
 
-func (d *decoder) bad(n *yaml.Node, path, hint, format string, args ...any) {
-	d.problems = append(d.problems, Problem{
-		File: d.f.Name, Line: n.Line, Col: n.Column, Path: path, Msg: fmt.Sprintf(format, args...), Hint: hint,
+func (d *decoder) bad(n *yaml.Node, at *trail, hint, format string, args ...any) {
+	d.problems = d.problems.add(Problem{
+		File: d.f.Name, Line: n.Line, Col: n.Column, Path: at.String(), Msg: fmt.Sprintf(format, args...), Hint: hint,
 	})
 }
 
-func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
+func (d *decoder) value(at *trail, n *yaml.Node, v reflect.Value) {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return
 	}
@@ -61,23 +61,23 @@ func (d *decoder) value(path string, n *yaml.Node, v reflect.Value) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		d.object(path, n, v)
+		d.object(at, n, v)
 	case reflect.Slice:
-		d.list(path, n, v)
+		d.list(at, n, v)
 	case reflect.Map:
-		d.table(path, n, v)
+		d.table(at, n, v)
 	default:
-		d.scalar(path, n, v)
+		d.scalar(at, n, v)
 	}
 }
 
-func (d *decoder) object(path string, n *yaml.Node, v reflect.Value) {
+func (d *decoder) object(at *trail, n *yaml.Node, v reflect.Value) {
 	if namer, ok := v.Addr().Interface().(Namer); ok && n.Kind == yaml.ScalarNode {
 		namer.SetName(n.Value)
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		d.bad(n, path, "write keys and values", "is %s, not an object", kindName(n))
+		d.bad(n, at, "write keys and values", "is %s, not an object", kindName(n))
 		return
 	}
 	fields := fieldsOf(v.Type())
@@ -85,10 +85,10 @@ func (d *decoder) object(path string, n *yaml.Node, v reflect.Value) {
 		key := n.Content[i]
 		index, ok := fields[key.Value]
 		if !ok {
-			d.bad(key, Join(path, key.Value), nearest(key.Value, fields), "is not a known key")
+			d.bad(key, at.child(key.Value), nearest(key.Value, fields), "is not a known key")
 			continue
 		}
-		d.value(Join(path, key.Value), n.Content[i+1], v.Field(index))
+		d.value(at.child(key.Value), n.Content[i+1], v.Field(index))
 	}
 }
 
@@ -102,9 +102,9 @@ func fieldsOf(t reflect.Type) map[string]int {
 	return out
 }
 
-func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
+func (d *decoder) list(at *trail, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
-		d.bad(n, path, "write a list: [a, b]", "is %s, not a list", kindName(n))
+		d.bad(n, at, "write a list: [a, b]", "is %s, not a list", kindName(n))
 		return
 	}
 	if len(n.Content) == 0 {
@@ -113,35 +113,35 @@ func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, c := range n.Content {
-		d.value(fmt.Sprintf("%s[%d]", path, i), c, out.Index(i))
+		d.value(at.element(i), c, out.Index(i))
 	}
 	v.Set(out)
 }
 
-func (d *decoder) table(path string, n *yaml.Node, v reflect.Value) {
+func (d *decoder) table(at *trail, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
-		d.bad(n, path, "write keys and values", "is %s, not an object", kindName(n))
+		d.bad(n, at, "write keys and values", "is %s, not an object", kindName(n))
 		return
 	}
 	out := reflect.MakeMap(v.Type())
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		e := reflect.New(v.Type().Elem()).Elem()
-		d.value(Join(path, n.Content[i].Value), n.Content[i+1], e)
+		d.value(at.child(n.Content[i].Value), n.Content[i+1], e)
 		out.SetMapIndex(reflect.ValueOf(n.Content[i].Value).Convert(v.Type().Key()), e)
 	}
 	v.Set(out)
 }
 
-func (d *decoder) scalar(path string, n *yaml.Node, v reflect.Value) {
+func (d *decoder) scalar(at *trail, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.ScalarNode {
-		d.bad(n, path, "", "is %s, not a single value", kindName(n))
+		d.bad(n, at, "", "is %s, not a single value", kindName(n))
 		return
 	}
 	switch {
 	case v.Type() == reflect.TypeFor[time.Duration]():
 		t, err := time.ParseDuration(n.Value)
 		if err != nil {
-			d.bad(n, path, "write it as 90s, 10m or 24h", "%q is not a duration", n.Value)
+			d.bad(n, at, "write it as 90s, 10m or 24h", "%q is not a duration", clip(n.Value))
 			return
 		}
 		v.SetInt(int64(t))
@@ -149,19 +149,23 @@ func (d *decoder) scalar(path string, n *yaml.Node, v reflect.Value) {
 		v.SetString(n.Value)
 	case v.Kind() == reflect.Bool:
 		if n.Tag != "!!bool" {
-			d.bad(n, path, "write true or false", "%q is not true or false", n.Value)
+			d.bad(n, at, "write true or false", "%q is not true or false", clip(n.Value))
 			return
 		}
 		v.SetBool(strings.EqualFold(n.Value, "true"))
 	case v.CanInt():
 		i, err := strconv.ParseInt(n.Value, 10, 64)
-		if err != nil || v.OverflowInt(i) {
-			d.bad(n, path, "", "%q is not a whole number", n.Value)
+		switch {
+		case err != nil || v.OverflowInt(i):
+			d.bad(n, at, "", "%q is not a whole number", clip(n.Value))
+			return
+		case n.Tag != "!!int":
+			d.bad(n, at, "write it without quotes", "%q is a text, not a number", n.Value)
 			return
 		}
 		v.SetInt(i)
 	default:
-		d.bad(n, path, "", "cannot be set")
+		d.bad(n, at, "", "cannot be set")
 	}
 }
 
@@ -172,12 +176,18 @@ func kindName(n *yaml.Node) string {
 	case yaml.MappingNode:
 		return "an object"
 	}
-	return fmt.Sprintf("%q", n.Value)
+	return strconv.Quote(clip(n.Value))
 }
+
+// maxKey bounds the words for which a known key is looked for.
+const maxKey = 40
 
 // nearest suggests the known key that is most like a word.
 func nearest(word string, known map[string]int) string {
 	best, least := "", 3
+	if len(word) > maxKey {
+		return ""
+	}
 	for k := range known {
 		if n := distance(strings.ToLower(word), strings.ToLower(k)); n < least || n == least && k < best {
 			best, least = k, n

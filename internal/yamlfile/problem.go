@@ -45,3 +45,15 @@ func (ps Problems) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// add appends a problem, unless there are so many that nobody reads them; the
+// last one then says so.
+func (ps Problems) add(p Problem) Problems {
+	if len(ps) < maxProblems {
+		return append(ps, p)
+	}
+	if len(ps) == maxProblems {
+		return append(ps, Problem{File: p.File, Line: p.Line, Col: p.Col, Msg: "there is more wrong from here on", Hint: "mend the above first"})
+	}
+	return ps
+}
