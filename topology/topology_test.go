@@ -2,6 +2,8 @@ package topology_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -170,6 +172,29 @@ func TestPlanSaysWhatRestarts(t *testing.T) {
 		})
 	}
 	require.Empty(t, topology.Plan(from, from))
+}
+
+// TestExamplesArePlanned: from nothing like it to each example, every stamp is
+// added, and from an example to itself nothing changes.
+func TestExamplesArePlanned(t *testing.T) {
+	files, err := filepath.Glob("../examples/*/topology.yaml")
+	require.NoError(t, err)
+	require.Len(t, files, 4)
+	for _, file := range files {
+		data, err := os.ReadFile(file) //nolint:gosec // of this repository
+		require.NoError(t, err)
+		m, err := topology.Parse(file, data)
+		require.NoError(t, err)
+		require.Empty(t, topology.Plan(m, m), file)
+		added := 0
+		for _, s := range topology.Plan(parse(t, small), m) {
+			if strings.HasPrefix(s.What, "add ") && strings.Contains(s.What, " stamp ") {
+				added++
+				require.NotEmpty(t, s.Issues, s.What)
+			}
+		}
+		require.Equal(t, len(m.Stamps), added, file)
+	}
 }
 
 func TestReachingKeepsTheHash(t *testing.T) {

@@ -26,7 +26,7 @@ func (b upBoard) Forward(to, facet, target string) error {
 }
 
 // linksWait bounds how long `up` waits for the links of a federation.
-const linksWait = 15 * time.Second
+const linksWait = time.Minute
 
 // startFederation starts every stamp of cfg.mesh in this process.
 func startFederation(ctx context.Context, cfg federationConfig) (demo.Federation, error) {

@@ -175,6 +175,17 @@ func TestTopologyChangesLive(t *testing.T) {
 	f.Publish("control", triggered, body)
 	require.Equal(t, string(body), string(hub.Next().Data))
 
+	// A letter that no rule took is sent on once the topology has one.
+	late := event(triggered, "2", "later", "k")
+	f.Publish("control", triggered, late)
+	url := f.Stamp("control").Gateway().AdminURL() + "/events/dlq"
+	require.Eventually(t, func() bool { return strings.Contains(get(t, http.MethodGet, url), "no-rule") }, fed.Patience, 5e6)
+	before = f.Status("control").Topology.Hash
+	require.NoError(t, f.SetTopology([]byte(strings.Replace(world, "routes:", "  - {name: later, ring: prod, stamps: [hub]}\nroutes:", 1))))
+	require.Eventually(t, func() bool { return f.Status("control").Topology.Hash != before }, fed.Patience, 5e6)
+	get(t, http.MethodPost, url+"/1/replay")
+	require.Equal(t, string(late), string(hub.Next().Data))
+
 	require.NoError(t, f.SetTopology([]byte("kind: nonsense")))
 	require.Eventually(t, func() bool { return f.Status("control").Topology.Err != "" }, fed.Patience, 5e6)
 

@@ -278,6 +278,10 @@ func TestKilledGatewayLosesNothing(t *testing.T) {
 		require.Len(t, unique(got.seen), r.sent)
 	}
 	require.Len(t, unique(r.answers.seen), 2*r.sent)
+	p := r.all["control"]
+	out, err := exec.CommandContext(t.Context(), p.binary, "events", "dlq", "list", "--admin", "http://"+p.admin).CombinedOutput() //nolint:gosec // built by this test
+	require.NoError(t, err)
+	require.Equal(t, "no dead letters\n", string(out))
 }
 
 // TestKilledGatewayRepeatsNothing: the same, and no event arrives twice or out
