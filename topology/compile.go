@@ -16,7 +16,10 @@ import (
 type compiler struct {
 	s        *Spec
 	m        *Mesh
-	at       map[StampID]int // index of the entry in the file
+	at       map[StampID]int       // index of the entry in the file
+	rough    bool                  // parts that others refer to could not be read
+	rules    map[string]*StageRule // by path
+	unsure   map[string]bool       // geo, ring, stamp: names of these may be missing
 	problems Problems
 	warnings Problems
 }
@@ -35,10 +38,30 @@ func Compile(s *Spec) (*Mesh, error) {
 	if s.file == nil {
 		s.file = &yamlfile.File{Name: "topology"}
 	}
-	c := &compiler{s: s, m: &Mesh{Name: s.Name, stamps: map[StampID]*Stamp{}}, at: map[StampID]int{}}
+	c := newCompiler(s)
+	c.check()
+	if len(c.problems) > 0 {
+		byPlace(c.problems)
+		return nil, c.problems
+	}
+	byPlace(c.warnings)
+	c.m.Warnings = c.warnings
+	c.m.Hash = digest(c.m)
+	return c.m, nil
+}
+
+func newCompiler(s *Spec) *compiler {
+	return &compiler{s: s, m: &Mesh{Name: s.Name, stamps: map[StampID]*Stamp{}}, at: map[StampID]int{}, rules: map[string]*StageRule{}}
+}
+
+// check completes the Mesh and collects every problem.
+func (c *compiler) check() {
+	if !c.bounded() {
+		return
+	}
 	c.header()
 	c.groups()
-	for i := range s.Stamps {
+	for i := range c.s.Stamps {
 		c.stamp(i)
 	}
 	c.links()
@@ -48,14 +71,6 @@ func Compile(s *Spec) (*Mesh, error) {
 	c.policies()
 	c.targets()
 	c.reachability()
-	if len(c.problems) > 0 {
-		byPlace(c.problems)
-		return nil, c.problems
-	}
-	byPlace(c.warnings)
-	c.m.Warnings = c.warnings
-	c.m.Hash = digest(c.m)
-	return c.m, nil
 }
 
 func byPlace(ps Problems) {
@@ -141,6 +156,9 @@ func (c *compiler) known(path, what, name string, has func(string) bool) bool {
 	if has(name) {
 		return true
 	}
+	if c.unsure[what] {
+		return false
+	}
 	c.bad(path, "name one that is declared", "there is no %s %q", what, name)
 	return false
 }
@@ -172,7 +190,7 @@ func (c *compiler) controlPlanes() {
 			continue
 		}
 		if !c.m.Stamp(StampID(e.Stamp)).Control {
-			c.bad(path+".stamp", "add control to the roles of the stamp", "stamp %q has no role control", e.Stamp)
+			c.cross(path+".stamp", "add control to the roles of the stamp", "stamp %q has no role control", e.Stamp)
 		}
 		for j, p := range e.Projects {
 			if by := owned[p]; by != "" {
@@ -201,7 +219,7 @@ func (c *compiler) controlPlanes() {
 
 func (c *compiler) stages() {
 	if len(c.s.Stages) > 0 && len(c.s.ControlPlanes) == 0 {
-		c.bad("stages", "declare the control plane below controlPlanes", "no control plane could send their events")
+		c.cross("stages", "declare the control plane below controlPlanes", "no control plane could send their events")
 	}
 	names, count := map[string]bool{}, map[string]int{}
 	for i := range c.s.Stages {
@@ -226,6 +244,7 @@ func (c *compiler) stages() {
 			}
 		}
 		c.m.Stages = append(c.m.Stages, r)
+		c.rules[path] = r
 	}
 }
 
@@ -254,12 +273,12 @@ func (c *compiler) stage(path string, e *StageSpec) *StageRule {
 		r.When = x
 	}
 	sel := SelectSpec{Geos: e.Geos, Stamps: e.Stamps, Labels: e.Labels}
+	before := len(c.problems)
 	if e.Ring == "" {
 		c.bad(path+".ring", "name the ring whose stamps get its events", "is missing")
-	} else {
+	} else if c.known(path+".ring", "ring", e.Ring, c.hasRing) {
 		sel.Rings = []string{e.Ring}
 	}
-	before := len(c.problems)
 	all := c.selected(path, sel)
 	for _, s := range all {
 		if s.Execution {
@@ -267,8 +286,9 @@ func (c *compiler) stage(path string, e *StageSpec) *StageRule {
 		}
 	}
 	if len(r.Stamps) == 0 && len(c.problems) == before {
-		c.bad(path, "check ring, geos, labels and stamps, and the roles of the stamps", "chooses no execution stamp")
+		c.cross(path, "check ring, geos, labels and stamps, and the roles of the stamps", "chooses no execution stamp")
 	}
+	c.owned(path, e.Projects)
 	c.order(path, e, r)
 	return r
 }
@@ -292,7 +312,7 @@ func (c *compiler) order(path string, e *StageSpec, r *StageRule) {
 		switch id := StampID(name); {
 		case !c.known(at, "stamp", name, c.hasStamp):
 		case !slices.Contains(chosen, id):
-			c.bad(at, "check ring, geos and labels", "stamp %q is not one that the rule chooses", name)
+			c.cross(at, "check ring, geos and labels", "stamp %q is not one that the rule chooses", name)
 		case slices.Contains(r.Stamps, id):
 			c.bad(at, "", "stamp %q is there twice", name)
 		default:

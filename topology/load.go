@@ -14,8 +14,8 @@ type Problem = yamlfile.Problem
 type Problems = yamlfile.Problems
 
 // Load reads a topology file strictly: an unknown key, a repeated key and a
-// value of the wrong type are problems, and all are reported at once. name is
-// for messages.
+// value of the wrong type are problems. All are reported at once, together with
+// those that Compile would find in the rest of the file. name is for messages.
 func Load(name string, data []byte) (*Spec, error) {
 	f, err := yamlfile.Parse(name, data)
 	if err != nil {
@@ -23,13 +23,12 @@ func Load(name string, data []byte) (*Spec, error) {
 	}
 	s := &Spec{file: f}
 	if err := f.Decode(s); err != nil {
-		return nil, err
+		return nil, s.alsoWrong(AsProblems(err))
 	}
 	return s, nil
 }
 
-// Parse is Load and Compile in one. If the file loads, its semantic problems
-// are reported together.
+// Parse is Load and Compile in one.
 func Parse(name string, data []byte) (*Mesh, error) {
 	s, err := Load(name, data)
 	if err != nil {

@@ -62,9 +62,11 @@ func joinIDs(ids []StampID) string {
 }
 
 // Plan returns what it takes to go from one topology to another, in the order
-// in which it should be done: additions, changes, removals.
+// in which it should be done: additions, changes, removals. It is empty if and
+// only if both have the same Hash.
 func Plan(from, to *Mesh) []Step {
 	p := &planner{from: from, to: to}
+	p.renamed()
 	for _, s := range to.Stamps {
 		if from.Stamp(s.ID) == nil {
 			p.added(s)
@@ -92,7 +94,46 @@ type planner struct {
 func (p *planner) step(s Step, format string, args ...any) {
 	s.What = fmt.Sprintf(format, args...)
 	s.Live = len(s.Link)+len(s.Process) == 0
+	s.CutsOff = p.cutOff(s)
 	p.steps = append(p.steps, s)
+}
+
+// cutOff adds to those whom a step cuts off anyway the stamps whose process or
+// links it restarts, and the leaves that have no other hub meanwhile. They are
+// in order of the file.
+func (p *planner) cutOff(s Step) []StampID {
+	down := slices.Concat(s.Link, s.Process)
+	isDown := func(id StampID) bool { return slices.Contains(down, id) }
+	var out []StampID
+	for _, m := range []*Mesh{p.to, p.from} {
+		for _, x := range m.Stamps {
+			l := x.Link
+			if was := p.from.Stamp(x.ID); was != nil {
+				l = was.Link
+			}
+			hub := l.Kind == LinkHub && isDown(x.ID)
+			stranded := l.Kind == LinkLeaf && len(l.Via) > 0 && p.from.Stamp(x.ID) != nil &&
+				!slices.ContainsFunc(l.Via, func(id StampID) bool { return !isDown(id) })
+			if (hub || stranded || slices.Contains(s.Process, x.ID) || slices.Contains(s.CutsOff, x.ID)) && !slices.Contains(out, x.ID) {
+				out = append(out, x.ID)
+			}
+		}
+	}
+	return out
+}
+
+// renamed compares the names of the federations. Every identity is made for
+// one of them, so a new name is a new federation.
+func (p *planner) renamed() {
+	if p.from.Name == p.to.Name {
+		return
+	}
+	var s Step
+	for _, x := range p.to.Stamps {
+		s.Process = append(s.Process, x.ID)
+		s.Issues = append(s.Issues, "stamp "+string(x.ID))
+	}
+	p.step(s, "rename federation %s to %s, which needs a store of identities of its own", p.from.Name, p.to.Name)
 }
 
 // otherHubs are the hubs of both topologies but one: those whose gateway
@@ -140,6 +181,9 @@ func (p *planner) changed(was, is *Stamp) {
 	if was.Control != is.Control || was.Execution != is.Execution {
 		p.step(Step{}, "change roles of stamp %s", is.ID)
 	}
+	if was.Trusted != is.Trusted {
+		p.step(Step{}, "change whether stamp %s is trusted as a hub", is.ID)
+	}
 	if was.Replicas != is.Replicas {
 		p.step(Step{Process: []StampID{is.ID}}, "change replicas of stamp %s from %d to %d", is.ID, was.Replicas, is.Replicas)
 	}
@@ -174,23 +218,50 @@ func (p *planner) link(was, is *Stamp) {
 
 // rules compares what decides where events go; all of it is live.
 func (p *planner) rules() {
-	compare(p, "control plane", p.from.ControlPlanes, p.to.ControlPlanes, func(c *ControlPlane) string { return c.Name })
-	compare(p, "rule", p.from.Stages, p.to.Stages, func(r *StageRule) string { return r.Name })
-	compare(p, "route", p.from.Routes, p.to.Routes, func(r *Route) string { return r.Name })
-	compare(p, "policy", p.from.Policies, p.to.Policies, func(x *Policy) string { return x.Name })
-	compare(p, "target", p.from.Targets, p.to.Targets, func(t *Target) string { return string(t.Stamp) + "/" + t.Name })
+	compare(p, "control plane", "control planes", p.from.ControlPlanes, p.to.ControlPlanes, func(c *ControlPlane) string { return c.Name })
+	compare(p, "rule", "rules", p.from.Stages, p.to.Stages, func(r *StageRule) string { return r.Name })
+	compare(p, "route", "routes", p.from.Routes, p.to.Routes, func(r *Route) string { return r.Name })
+	compare(p, "policy", "policies", p.from.Policies, p.to.Policies, func(x *Policy) string { return x.Name })
+	compare(p, "target", "targets", p.from.Targets, p.to.Targets, func(t *Target) string { return string(t.Stamp) + "/" + t.Name })
+	p.reordered("stamps", texts(idsOf(p.from.Stamps)), texts(idsOf(p.to.Stamps)))
 	if !slices.Equal(p.from.Rings, p.to.Rings) || !slices.Equal(p.from.Geos, p.to.Geos) {
 		p.step(Step{}, "change the lists of geos or rings")
 	}
 }
 
-func compare[T any](p *planner, what string, from, to []*T, name func(*T) string) {
+func idsOf(stamps []*Stamp) []StampID {
+	out := make([]StampID, len(stamps))
+	for i, s := range stamps {
+		out[i] = s.ID
+	}
+	return out
+}
+
+// reordered compares the order of what is in both lists. Of the rules of a
+// stage the first wins, and of equally near stamps.
+func (p *planner) reordered(what string, from, to []string) {
+	both := func(list, other []string) []string {
+		in := map[string]bool{}
+		for _, n := range other {
+			in[n] = true
+		}
+		return slices.DeleteFunc(slices.Clone(list), func(n string) bool { return !in[n] })
+	}
+	if !slices.Equal(both(from, to), both(to, from)) {
+		p.step(Step{}, "change the order of the %s", what)
+	}
+}
+
+func compare[T any](p *planner, what, plural string, from, to []*T, name func(*T) string) {
 	was := map[string]*T{}
+	var before, after []string
 	for _, f := range from {
 		was[name(f)] = f
+		before = append(before, name(f))
 	}
 	for _, t := range to {
 		f := was[name(t)]
+		after = append(after, name(t))
 		delete(was, name(t))
 		switch {
 		case f == nil:
@@ -202,6 +273,7 @@ func compare[T any](p *planner, what string, from, to []*T, name func(*T) string
 	for _, n := range slices.Sorted(maps.Keys(was)) {
 		p.step(Step{}, "remove %s %s", what, n)
 	}
+	p.reordered(plural, before, after)
 }
 
 // sameRule compares without the line in the file and compiled forms.

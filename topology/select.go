@@ -62,7 +62,7 @@ func (c *compiler) set(path string, sel SelectSpec) map[StampID]bool {
 		out[id] = true
 	}
 	if len(out) == 0 && len(c.problems) == before {
-		c.bad(path, "drop it for every stamp", "chooses no stamp")
+		c.cross(path, "drop it for every stamp", "chooses no stamp")
 	}
 	return out
 }

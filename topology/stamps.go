@@ -150,6 +150,8 @@ func (c *compiler) hubKeys(path string, w LinkSpec) {
 		u, err := url.Parse("//" + a.addr)
 		if err != nil || u.Host != a.addr || u.Hostname() == "" || !isPort(u.Port()) {
 			c.bad(path+".advertise."+a.key, "write host:port", "%.100q is not an address", a.addr)
+		} else if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsUnspecified() {
+			c.bad(path+".advertise."+a.key, "write the host:port that others dial", "%q is where it listens, not where others reach it", a.addr)
 		}
 	}
 }
@@ -166,6 +168,9 @@ func (c *compiler) clients(path string, w ClientsSpec) Clients {
 		if err != nil {
 			c.bad(fmt.Sprintf("%s.sources[%d]", path, i), "write it as 10.0.0.0/8", "%.60q is not a CIDR", s)
 			continue
+		}
+		if p.Bits() == 0 {
+			c.warn(fmt.Sprintf("%s.sources[%d]", path, i), "name the networks of its clients", "%s lets in everybody who reaches the port, without credentials", s)
 		}
 		out.Sources = append(out.Sources, p)
 	}

@@ -8,7 +8,7 @@ import (
 
 // reserved are subjects that a custom route must not carry: Keptn's have rules
 // of their own, the others are NATS's or ours.
-var reserved = []Pattern{"sh.keptn.>", "rw.>", "cap.>", "$SYS.>", "$JS.>", "$KV.>", "$O.>", "_INBOX.>"}
+var reserved = []Pattern{"sh.keptn.>", "rw.>", "cap.>", "$SYS.>", "$JS.>", "$KV.>", "$O.>", "_INBOX.>", "_R_.>", "_GR_.>"}
 
 func (c *compiler) routes() {
 	names := map[string]bool{}
@@ -32,7 +32,7 @@ func (c *compiler) routes() {
 		}
 		nowhere := len(r.From) == 0 || len(r.To) == 0 || len(r.From) == 1 && slices.Equal(r.From, r.To)
 		if nowhere && len(c.problems) == before {
-			c.bad(path, "check from and to", "goes from no stamp to another")
+			c.cross(path, "check from and to", "goes from no stamp to another")
 		}
 		for _, o := range c.m.Routes {
 			c.ambiguous(path, r, o)
@@ -45,6 +45,10 @@ func (c *compiler) routeSubject(path, subject string) bool {
 	p := Pattern(subject)
 	if !p.Valid() {
 		c.bad(path, "write something like orders.>", "%.100q is not a NATS subject", subject)
+		return false
+	}
+	if strings.HasPrefix(subject, "$") {
+		c.bad(path, "", "%.100q begins with $, which is NATS's own", subject)
 		return false
 	}
 	for _, r := range reserved {
@@ -110,9 +114,9 @@ func (c *compiler) policies() {
 func (c *compiler) hidden(path string, p, o *Policy) {
 	switch {
 	case p.Effect == o.Effect && wider(o, p), o.Effect == EffectDeny && wider(o, p):
-		c.bad(path, "drop it, or make policy "+o.Name+" narrower", "changes nothing: %s policy %q takes everything it takes", o.Effect, o.Name)
+		c.cross(path, "drop it, or make policy "+o.Name+" narrower", "changes nothing: %s policy %q takes everything it takes", o.Effect, o.Name)
 	case p.Effect == o.Effect && wider(p, o), p.Effect == EffectDeny && wider(p, o):
-		c.bad(path, "drop policy "+o.Name+", or make this one narrower", "takes everything that %s policy %q takes, which then changes nothing", o.Effect, o.Name)
+		c.cross(path, "drop policy "+o.Name+", or make this one narrower", "takes everything that %s policy %q takes, which then changes nothing", o.Effect, o.Name)
 	}
 }
 
