@@ -46,6 +46,9 @@ func CompileExpr(text string) (*Expr, error) {
 	if len(text) > maxExprBytes {
 		return nil, fmt.Errorf("is longer than %d bytes", maxExprBytes)
 	}
+	if what := badRegexp(text); what != "" {
+		return nil, fmt.Errorf("does not compile: %s are not supported", what)
+	}
 	opts := []expr.Option{expr.Env(Env{}), expr.AsBool(), expr.MaxNodes(maxExprNodes), expr.DisableAllBuiltins()}
 	for _, f := range functions {
 		opts = append(opts, expr.EnableBuiltin(f))
