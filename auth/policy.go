@@ -58,13 +58,13 @@ func bridgeUser() grant {
 	}
 }
 
-// relayUser is for the bridge in RELAY: streams RW_OUT, RW_HOLD, RW_STATE and
-// RW_DLQ, and the live subjects of the stamp's clients. A letter that is sent
+// relayUser is for the bridge in RELAY: streams RW_OUT, RW_HOLD, RW_STATE,
+// RW_TASK and RW_DLQ, and the live subjects of the stamp's clients. A letter that is sent
 // again is put back under the capture prefix.
 func relayUser() grant {
 	return grant{
 		types: []string{jwt.ConnectionTypeInProcess},
-		pub:   []string{capturePrefix + ">", "hold.>", "state.>", "dlq.>", "$JS.API.>", "$JS.ACK.>", inbox},
+		pub:   []string{capturePrefix + ">", "hold.>", "state.>", "task.>", "dlq.>", "$JS.API.>", "$JS.ACK.>", inbox},
 		sub:   []string{capturePrefix + ">", inbox},
 	}
 }

@@ -23,6 +23,7 @@ const (
 	kindEvent = "ev"   // a stored event; rest is its Key
 	kindAck   = "ack"  // the answer of the stream that stored it; rest is the hop sequence
 	kindLive  = "live" // a message of a live route; rest is its subject
+	kindCtl   = "ctl"  // what gateways ask each other; rest is "ask.<what>" or "re.<n>"
 )
 
 // Headers of a stored event. The body is never touched.
@@ -37,16 +38,28 @@ const (
 	// HeaderCaptured is when the origin stored the event, RFC 3339 with
 	// nanoseconds, UTC.
 	HeaderCaptured = "Ringway-Captured"
-	// HeaderMode is ModeWait or ModeOffer.
+	// HeaderMode is ModeWait, ModeClaim or ModeOffer.
 	HeaderMode = "Ringway-Mode"
 	// HeaderRule names the rule of the topology that sent the event here.
 	HeaderRule = "Ringway-Rule"
+	// HeaderWithin is for how long the stamp may look for a plane, as a
+	// duration such as 1m0s. After that it tells the origin that it has none.
+	HeaderWithin = "Ringway-Within"
+	// HeaderAttempt counts the stamps that a task was offered to, from 1; with
+	// ModeClaim only.
+	HeaderAttempt = "Ringway-Attempt"
+	// HeaderFor names the stamp that an event which the origin wrote itself
+	// stands for: the answer of a stamp that missed its deadline.
+	HeaderFor = "Ringway-For"
 )
 
 // Values of HeaderMode.
 const (
 	// ModeWait keeps the event until somebody subscribes to its subject.
 	ModeWait = "wait"
+	// ModeClaim keeps the event until a plane can take it, asks the origin
+	// whether this stamp is still the one, and delivers it if so.
+	ModeClaim = "claim"
 	// ModeOffer delivers the event to whoever subscribes when it arrives, and
 	// otherwise drops it: for events that inform and that nobody must act on.
 	ModeOffer = "offer"
@@ -80,6 +93,35 @@ func LiveSubject(to, from topology.StampID, subject string) string {
 
 // LiveFor matches every message of live routes sent to stamp to.
 func LiveFor(to topology.StampID) string { return prefix + kindLive + "." + string(to) + ".>" }
+
+// CtlSubject is where from asks to something, or answers it.
+func CtlSubject(to, from topology.StampID, rest string) string {
+	return prefix + kindCtl + "." + string(to) + "." + string(from) + "." + rest
+}
+
+// What a stamp asks the origin of an event; the rest of a CtlSubject.
+const (
+	// AskClaim asks whether this stamp may still give a task to its planes.
+	AskClaim = "ask.claim"
+	// AskDecline says that no plane of this stamp took a task in time, and
+	// that the stamp lets go of it.
+	AskDecline = "ask.decline"
+	// CtlReplies starts the rest of an answer.
+	CtlReplies = "re."
+)
+
+// A TaskAsk is the body of AskClaim and AskDecline, as JSON.
+type TaskAsk struct {
+	Triggered string `json:"triggered"` // id of the event
+	Attempt   int    `json:"attempt,omitempty"`
+}
+
+// A TaskAnswer is the body of the answer to a TaskAsk, as JSON.
+type TaskAnswer struct {
+	// Yes says for AskClaim that the stamp is the one, and for AskDecline that
+	// the origin took note.
+	Yes bool `json:"yes"`
+}
 
 // Address takes a subject between stamps apart. ok is false if it is not one.
 func Address(subject string) (to, from topology.StampID, rest string, ok bool) {

@@ -24,7 +24,13 @@ type Target struct {
 
 // A Decision is where one event goes.
 type Decision struct {
+	// Targets are the stamps that get a copy each.
 	Targets []Target
+	// Candidates are the stamps of which one is to get the event, best first.
+	// With candidates there are no targets.
+	Candidates []Target
+	// Rule is the rule that takes a task; nil for all other events.
+	Rule *topology.StageRule
 	// Offer says that nobody must act on the event: a stamp where nobody
 	// subscribes drops it.
 	Offer bool
@@ -55,6 +61,10 @@ const (
 	ReasonOverflow  Reason = "overflow"  // too many events waited
 	ReasonTooLarge  Reason = "too-large" // a target's server would refuse it
 	ReasonUnknown   Reason = "unknown-stamp"
+	ReasonNotAsked  Reason = "not-asked" // an answer from a stamp that was not asked, or no longer is
+	ReasonLate      Reason = "late"      // an answer after its stamp's deadline
+	ReasonRepeated  Reason = "repeated"  // a second answer of a plane that has answered, under another id
+	ReasonNoPlane   Reason = "no-plane"  // no plane took the event in the time of its rule
 )
 
 // Route decides where an event that a client of this stamp published goes.
@@ -146,23 +156,30 @@ func whenNote(rule *topology.StageRule, err error) string {
 
 // deliver picks the stamps of a rule. Events that inform go to all of them.
 func (r *Router) deliver(d Decision, e *Event, rule *topology.StageRule) Decision {
-	if d.Offer || rule.Deliver == topology.DeliverAll {
+	if d.Offer {
+		return r.permit(d, e, rule.Stamps, rule.Name)
+	}
+	d.Rule = rule
+	if rule.Deliver == topology.DeliverAll {
 		return r.permit(d, e, rule.Stamps, rule.Name)
 	}
 	order := rule.Stamps
 	if rule.Deliver == topology.DeliverAny {
 		order = r.nearest(order)
 	}
-	for _, id := range order {
-		one := r.permit(Decision{Offer: d.Offer}, e, []topology.StampID{id}, rule.Name)
-		d.Tried = append(d.Tried, one.Tried...)
-		if one.Refused == ReasonNone {
-			d.Tried = append(d.Tried, fmt.Sprintf("deliver %s: stamp %s", rule.Deliver, id))
-			one.Tried = d.Tried
-			return one
-		}
+	d = r.permit(d, e, order, rule.Name)
+	if d.Local && order[0] == r.view.Me.ID {
+		// This stamp's own planes have the event; another stamp would do the
+		// work a second time.
+		d.Targets = nil
+		d.Tried = append(d.Tried, fmt.Sprintf("deliver %s: this stamp", rule.Deliver))
+		return d
 	}
-	d.Refused = ReasonPolicy
+	d.Local = false
+	d.Candidates, d.Targets = d.Targets, nil
+	for _, c := range d.Candidates {
+		d.Tried = append(d.Tried, fmt.Sprintf("deliver %s: candidate %s", rule.Deliver, c.Stamp))
+	}
 	return d
 }
 
@@ -223,6 +240,12 @@ func (r *Router) stampsOf(e *Event, owner *topology.ControlPlane) []topology.Sta
 		}
 	}
 	return ids
+}
+
+// Owns reports whether a control plane of this stamp owns a project.
+func (r *Router) Owns(project string) bool {
+	owner := r.view.ControlOf(project)
+	return owner != nil && owner.Stamp == r.view.Me.ID
 }
 
 // Accept checks an event that arrived from another stamp against the same

@@ -68,6 +68,9 @@ func stampsOf(d bridge.Decision) string {
 	for _, t := range d.Targets {
 		out = append(out, string(t.Stamp))
 	}
+	for _, c := range d.Candidates {
+		out = append(out, "or "+string(c.Stamp))
+	}
 	return strings.Join(out, " ")
 }
 
@@ -90,10 +93,10 @@ func TestRoute(t *testing.T) {
 		"no location":                    {me: "ctl", typ: triggered, project: "p", stage: "dev", refused: bridge.ReasonNoRule},
 		"unknown stage":                  {me: "ctl", typ: triggered, project: "p", stage: "x", refused: bridge.ReasonNoRule},
 		"all":                            {me: "ctl", typ: triggered, project: "p", stage: "prod", want: "eu-prod apac-prod"},
-		"any takes the nearest":          {me: "ctl", typ: triggered, project: "p", stage: "one", want: "eu-prod"},
-		"first takes the order":          {me: "ctl", typ: triggered, project: "p", stage: "ordered", want: "apac-prod"},
+		"any takes the nearest":          {me: "ctl", typ: triggered, project: "p", stage: "one", want: "or eu-prod or apac-prod"},
+		"first takes the order":          {me: "ctl", typ: triggered, project: "p", stage: "ordered", want: "or apac-prod or eu-prod"},
 		"policy denies one":              {me: "ctl", typ: triggered, project: "secret", stage: "prod", want: "eu-prod"},
-		"first goes on after a denial":   {me: "ctl", typ: triggered, project: "secret", stage: "ordered", want: "eu-prod"},
+		"first goes on after a denial":   {me: "ctl", typ: triggered, project: "secret", stage: "ordered", want: "or eu-prod"},
 		"not the owner":                  {me: "other", typ: triggered, project: "p", stage: "prod", refused: bridge.ReasonNotOwner},
 		"the other owner":                {me: "other", typ: triggered, project: "theirs", stage: "prod", want: "eu-prod apac-prod"},
 		"task from an execution stamp":   {me: "eu-dev", typ: triggered, project: "p", stage: "prod", refused: bridge.ReasonDirection},

@@ -13,13 +13,16 @@ import (
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/live"
 	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/internal/run"
+	"github.com/ringway/ringway/topology"
 )
 
 // parts are the mechanisms that move events.
 type parts struct {
 	outbox *outbox.Outbox
 	inbox  *inbox.Inbox
+	tasks  *task.Tasks
 	live   *live.Carrier
 }
 
@@ -87,13 +90,14 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		return err
 	}
 	g.bridge.Store(p)
-	// The inbox comes first and goes last: what others send is stored as long
-	// as the servers run, and delivered as long as possible.
+	// The inbox comes before the outbox and goes after it: what others send is
+	// stored as long as the servers run, and delivered as long as possible. Both
+	// ask the tasks.
 	var s run.Stack
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, func()) error
-	}{{"inbox", p.inbox.Run}, {"live", p.live.Run}, {"outbox", p.outbox.Run}} {
+	}{{"tasks", p.tasks.Run}, {"inbox", p.inbox.Run}, {"live", p.live.Run}, {"outbox", p.outbox.Run}} {
 		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
 	}
 	return s.Run(ctx, ready)
@@ -103,8 +107,17 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int) (*parts
 	me := g.opts.Stamp
 	p := &parts{}
 	var err error
+	p.tasks, err = task.New(task.Config{
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
+		Send:    func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
+		Away:    func(s topology.StampID) bool { return p.outbox.Away(s) },
+		MaxWait: g.opts.Events.MaxWait, Replicas: replicas, Log: g.log.With("component", "tasks"), Metrics: g.reg,
+	})
+	if err != nil {
+		return nil, err
+	}
 	p.inbox, err = inbox.New(inbox.Config{
-		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box,
+		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks,
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		Replicas: replicas, Log: g.log.With("component", "inbox"), Metrics: g.reg,
 	})
@@ -119,7 +132,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int) (*parts
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks,
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas,
 		Log: g.log.With("component", "outbox"), Metrics: g.reg,
 	})

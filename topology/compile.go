@@ -254,6 +254,13 @@ func takesAll(a, b *StageSpec) bool {
 	return (a.When == "" || a.When == b.When) && widerList(a.Projects, b.Projects)
 }
 
+// defaultStartWithin is StageRule.StartWithin where the file says nothing. A
+// stamp of many may be rolling its planes, which takes some seconds; of
+// several that can do the same, the next one is sooner.
+var defaultStartWithin = map[Deliver]time.Duration{
+	DeliverAll: time.Minute, DeliverAny: 10 * time.Second, DeliverFirst: 10 * time.Second,
+}
+
 // stage checks one rule and finds its stamps.
 func (c *compiler) stage(path string, e *StageSpec) *StageRule {
 	r := &StageRule{
@@ -261,6 +268,12 @@ func (c *compiler) stage(path string, e *StageSpec) *StageRule {
 		Deadline: e.Deadline, Line: c.s.file.Line(path),
 		Deliver:    oneOf(c, path+".deliver", e.Deliver, DeliverAll, DeliverAll, DeliverAny, DeliverFirst),
 		OnDeadline: oneOf(c, path+".onDeadline", e.OnDeadline, DeadlineFail, DeadlineFail, DeadlineIgnore),
+	}
+	if r.StartWithin = e.StartWithin; r.StartWithin == 0 {
+		r.StartWithin = defaultStartWithin[r.Deliver]
+	}
+	if e.StartWithin < 0 || e.StartWithin > time.Hour {
+		c.bad(path+".startWithin", "write at most 1h", "%s is out of range", e.StartWithin)
 	}
 	if e.Deadline < 0 || e.Deadline > 30*24*time.Hour {
 		c.bad(path+".deadline", "write 0 for none, at most 720h", "%s is out of range", e.Deadline)

@@ -125,6 +125,9 @@ func (m *Mesh) showStage(r *StageRule) fields {
 	if r.When != nil {
 		f["when"] = r.When.Text
 	}
+	if r.StartWithin > 0 {
+		f["startWithin"] = r.StartWithin.String()
+	}
 	if r.Deadline > 0 {
 		f["deadline"] = r.Deadline.String()
 	}

@@ -107,18 +107,19 @@ type APISpec struct {
 
 // A StageSpec says which stamps get the events of a stage.
 type StageSpec struct {
-	Name       string            `yaml:"name" json:"name" jsonschema:"required" jsonschema_description:"The Keptn stage."`
-	Rule       string            `yaml:"rule" json:"rule,omitempty" jsonschema_description:"Name of this entry in explanations; the stage's if not given."`
-	Ring       string            `yaml:"ring" json:"ring" jsonschema:"required"`
-	Geos       []string          `yaml:"geos" json:"geos,omitempty" jsonschema_description:"Only stamps of these geos."`
-	Labels     map[string]string `yaml:"labels" json:"labels,omitempty" jsonschema_description:"Only stamps with these labels."`
-	Stamps     []string          `yaml:"stamps" json:"stamps,omitempty" jsonschema_description:"Only these stamps."`
-	Projects   []string          `yaml:"projects" json:"projects,omitempty" jsonschema_description:"Only events of these projects."`
-	When       string            `yaml:"when" json:"when,omitempty" jsonschema_description:"Only events for which this expression is true, such as data.sayhello.location == \"EU\"."`
-	Deliver    string            `yaml:"deliver" json:"deliver,omitempty" jsonschema:"enum=all,enum=any,enum=first" jsonschema_description:"all stamps, any one (the nearest), or the first of order. all if not given."`
-	Order      []string          `yaml:"order" json:"order,omitempty" jsonschema_description:"first: the stamps, best first."`
-	Deadline   time.Duration     `yaml:"deadline" json:"deadline,omitempty" jsonschema:"type=string" jsonschema_description:"How long the other stamps wait for one that does not answer, such as 10m; none if not given."`
-	OnDeadline string            `yaml:"onDeadline" json:"onDeadline,omitempty" jsonschema:"enum=fail,enum=ignore" jsonschema_description:"fail: answer errored in its name; ignore: go on without it. fail if not given."`
+	Name        string            `yaml:"name" json:"name" jsonschema:"required" jsonschema_description:"The Keptn stage."`
+	Rule        string            `yaml:"rule" json:"rule,omitempty" jsonschema_description:"Name of this entry in explanations; the stage's if not given."`
+	Ring        string            `yaml:"ring" json:"ring" jsonschema:"required"`
+	Geos        []string          `yaml:"geos" json:"geos,omitempty" jsonschema_description:"Only stamps of these geos."`
+	Labels      map[string]string `yaml:"labels" json:"labels,omitempty" jsonschema_description:"Only stamps with these labels."`
+	Stamps      []string          `yaml:"stamps" json:"stamps,omitempty" jsonschema_description:"Only these stamps."`
+	Projects    []string          `yaml:"projects" json:"projects,omitempty" jsonschema_description:"Only events of these projects."`
+	When        string            `yaml:"when" json:"when,omitempty" jsonschema_description:"Only events for which this expression is true, such as data.sayhello.location == \"EU\"."`
+	Deliver     string            `yaml:"deliver" json:"deliver,omitempty" jsonschema:"enum=all,enum=any,enum=first" jsonschema_description:"all stamps, any one (the nearest), or the first of order. all if not given."`
+	Order       []string          `yaml:"order" json:"order,omitempty" jsonschema_description:"first: the stamps, best first."`
+	Deadline    time.Duration     `yaml:"deadline" json:"deadline,omitempty" jsonschema:"type=string" jsonschema_description:"How long the other stamps wait for one that does not answer, such as 10m; none if not given."`
+	StartWithin time.Duration     `yaml:"startWithin" json:"startWithin,omitempty" jsonschema:"type=string" jsonschema_description:"How long a stamp may look for a plane that takes the event. Then it says that it has none, and the others need not wait for it (all), or the next stamp is asked (any, first). 1m for all, 10s for any and first, if not given."`
+	OnDeadline  string            `yaml:"onDeadline" json:"onDeadline,omitempty" jsonschema:"enum=fail,enum=ignore" jsonschema_description:"fail: answer errored in its name; ignore: go on without it. fail if not given."`
 }
 
 // A SelectSpec chooses stamps: those that match every part that is given.

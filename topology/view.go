@@ -94,15 +94,18 @@ type ControlPlane struct {
 
 // A StageRule says which stamps get the events of a Keptn stage.
 type StageRule struct {
-	Name       string // unique, for people: "hardening", or "hardening#2" for a second rule of a stage
-	Stage      string
-	Projects   []string  // empty: every project
-	Stamps     []StampID // the candidates, resolved from ring, geos and labels, in order of the file; for DeliverFirst in the order asked for
-	When       *Expr     // nil: every event
-	Deliver    Deliver
-	Deadline   time.Duration // 0: none
-	OnDeadline OnDeadline
-	Line       int `json:"-"` // in the topology file, for explanations
+	Name     string // unique, for people: "hardening", or "hardening#2" for a second rule of a stage
+	Stage    string
+	Projects []string  // empty: every project
+	Stamps   []StampID // the candidates, resolved from ring, geos and labels, in order of the file; for DeliverFirst in the order asked for
+	When     *Expr     // nil: every event
+	Deliver  Deliver
+	// StartWithin is how long a stamp may look for a plane before it says that
+	// it has none.
+	StartWithin time.Duration
+	Deadline    time.Duration // 0: none
+	OnDeadline  OnDeadline
+	Line        int `json:"-"` // in the topology file, for explanations
 }
 
 // A Route moves subjects that are not Keptn's.

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,13 @@ type arrival struct {
 	captured time.Time
 	offer    bool
 	body     []byte
+
+	origin    topology.StampID // as its header says
+	standsFor topology.StampID // a stamp that missed its deadline; empty for a real event
+	within    time.Duration    // how long to look for a plane; 0 is as long as it takes
+	claim     bool             // deliver with leave of the origin only
+	attempt   int              // of a claim
+	id        string           // of the event, once it was read
 }
 
 // arrive delivers one event, lets it wait, or puts it aside.
@@ -44,19 +52,38 @@ func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) error {
 		in.fresh = append(in.fresh, a.seq)
 		return nil
 	}
-	if why := in.accept(a, m.Headers()); why != bridge.ReasonNone {
+	return in.judge(ctx, a)
+}
+
+// judge checks an arrival and offers it, unless it is refused or has to wait
+// for others.
+func (in *Inbox) judge(ctx context.Context, a arrival) error {
+	e, why := in.accept(a)
+	if why != bridge.ReasonNone {
 		return in.bury(ctx, a, why, nil)
+	}
+	if done, err := in.admit(ctx, a, e); done || err != nil {
+		return err
+	}
+	if a.claim && e != nil {
+		a.id = e.ID
+		return in.claim(a, time.Now())
 	}
 	return in.offer(ctx, a)
 }
 
 // read makes an arrival of a stored message.
 func read(subject string, h nats.Header, body []byte, seq uint64) arrival {
-	_, from, key, _ := bridge.Address(subject)
+	_, from, rest, _ := bridge.Address(subject)
+	key, _, _ := strings.Cut(rest, ".") // a second offer of a task has its number behind the key
 	a := arrival{
 		seq: seq, from: from, key: key, subject: h.Get(bridge.HeaderSubject),
 		offer: h.Get(bridge.HeaderMode) == bridge.ModeOffer, body: body,
+		origin: topology.StampID(h.Get(bridge.HeaderOrigin)), standsFor: topology.StampID(h.Get(bridge.HeaderFor)),
+		claim: h.Get(bridge.HeaderMode) == bridge.ModeClaim,
 	}
+	a.within, _ = time.ParseDuration(h.Get(bridge.HeaderWithin)) // 0 if there is none
+	a.attempt, _ = strconv.Atoi(h.Get(bridge.HeaderAttempt))
 	if t, err := time.Parse(time.RFC3339Nano, h.Get(bridge.HeaderCaptured)); err == nil {
 		a.captured = t
 	}
@@ -65,22 +92,22 @@ func read(subject string, h nats.Header, body []byte, seq uint64) arrival {
 
 // accept checks what a sender's gateway should have checked already. The
 // subject's sender token is vouched for by NATS permissions; nothing else is.
-func (in *Inbox) accept(a arrival, h nats.Header) bridge.Reason {
-	if topology.StampID(h.Get(bridge.HeaderOrigin)) != a.from {
-		return bridge.ReasonForged
+func (in *Inbox) accept(a arrival) (*bridge.Event, bridge.Reason) {
+	if a.origin != a.from {
+		return nil, bridge.ReasonForged
 	}
 	router := in.cfg.Router()
 	if !strings.HasPrefix(a.subject, "sh.keptn.") {
-		return router.AcceptCustom(a.from, a.subject, topology.RouteDurable)
+		return nil, router.AcceptCustom(a.from, a.subject, topology.RouteDurable)
 	}
 	e, err := bridge.Parse(a.subject, a.body)
 	if err != nil {
-		return bridge.ReasonInvalid
+		return nil, bridge.ReasonInvalid
 	}
 	if e.Key() != a.key {
-		return bridge.ReasonForged
+		return nil, bridge.ReasonForged
 	}
-	return router.Accept(a.from, e)
+	return e, router.Accept(a.from, e)
 }
 
 // offer delivers an event if somebody subscribes to it and nothing of its

@@ -32,6 +32,7 @@ type Config struct {
 	Interest    func(subject string) bool // whether a client of the stamp subscribes
 	Router      func() *bridge.Router
 	DeadLetters DeadLetters
+	Gate        Gate
 	Window      time.Duration // how long an event is known after delivery; 0 is 24 h, which is the least
 	MaxWait     time.Duration // how long an event may wait for a subscriber; 0 is 72 h
 	MaxWaiting  int           // how many events may wait; 0 is 100,000
@@ -46,8 +47,8 @@ func (c Config) check() error {
 		return errors.New("inbox: no stamp")
 	case c.Fed == nil || c.Relay == nil || c.Deliver == nil:
 		return errors.New("inbox: no connection")
-	case c.Interest == nil || c.Router == nil || c.DeadLetters == nil || c.Log == nil:
-		return errors.New("inbox: no interest, router, dead letters or log")
+	case c.Interest == nil || c.Router == nil || c.DeadLetters == nil || c.Gate == nil || c.Log == nil:
+		return errors.New("inbox: no interest, router, dead letters, gate or log")
 	case c.Window != 0 && c.Window < 24*time.Hour:
 		return fmt.Errorf("inbox: window %s is shorter than 24h", c.Window)
 	}
@@ -68,6 +69,7 @@ type Inbox struct {
 	loaded   bool // progress was read from RW_STATE
 	known    *memory
 	waiting  *waitlist
+	claims   *claims
 	fresh    []uint64 // settled, but not yet in RW_STATE
 }
 
@@ -99,7 +101,7 @@ const batchSize = 256
 // can be stored and delivered, and returns when every goroutine it started has
 // ended. It may be called again after it has returned.
 func (in *Inbox) Run(ctx context.Context, ready func()) error {
-	in.waiting, in.fresh = newWaitlist(), nil
+	in.waiting, in.claims, in.fresh = newWaitlist(), newClaims(in.cfg.Fed, in.cfg.Me), nil
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // lets go of a delivery that nobody reads any more
 	if err := in.open(ctx); err != nil {
@@ -131,6 +133,11 @@ func (in *Inbox) Run(ctx context.Context, ready func()) error {
 		cc.Stop()
 		<-cc.Closed()
 	}()
+	answers, err := in.claims.listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answers.Unsubscribe() }() // the connection may be closed already
 	ready()
 	return in.loop(ctx, arrived)
 }
@@ -176,8 +183,12 @@ func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg) error {
 			return nil
 		case m := <-arrived:
 			err = in.take(ctx, m, arrived)
+		case answer := <-in.claims.answers:
+			err = in.granted(ctx, answer)
+		case <-in.cfg.Gate.Wake():
+			err = in.readmit(ctx)
 		case now := <-look.C:
-			err = in.retry(ctx, now)
+			err = errors.Join(in.retry(ctx, now), in.askClaims(now))
 		case now := <-forget.C:
 			in.forget(ctx, now)
 		}
@@ -216,6 +227,9 @@ func (in *Inbox) commit(ctx context.Context) error {
 	defer cancel()
 	if err := in.cfg.Deliver.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("flush deliveries: %w", err)
+	}
+	if err := in.cfg.Gate.Commit(ctx); err != nil {
+		return err
 	}
 	for _, seq := range in.fresh {
 		in.progress.done(seq)

@@ -56,6 +56,16 @@ func (l letters) Put(_ context.Context, letter bridge.Letter) error {
 	return nil
 }
 
+// openGate lets every answer pass.
+type openGate struct{}
+
+func (openGate) Admit(context.Context, topology.StampID, topology.StampID, *bridge.Event, uint64) (bridge.Verdict, error) {
+	return bridge.Verdict{}, nil
+}
+func (openGate) Commit(context.Context) error { return nil }
+func (openGate) Wake() <-chan struct{}        { return nil }
+func (openGate) Take() []uint64               { return nil }
+
 // A receiver is stamp b with its inbox.
 type receiver struct {
 	t    *testing.T
@@ -81,7 +91,7 @@ func (r *receiver) start() {
 	rt := router(r.t, "b")
 	r.in, err = inbox.New(inbox.Config{
 		Me: "b", Fed: r.srv.Connect("fed"), Relay: r.srv.Connect("relay"), Deliver: r.srv.Connect("deliver"),
-		Interest: r.srv.Interest, Router: func() *bridge.Router { return rt }, DeadLetters: r.dead,
+		Interest: r.srv.Interest, Router: func() *bridge.Router { return rt }, DeadLetters: r.dead, Gate: openGate{},
 		MaxWaiting: r.max, MaxWait: r.wait, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(r.t, err)

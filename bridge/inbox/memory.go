@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,7 +34,8 @@ func remember(ctx context.Context, s jetstream.Stream, me topology.StampID) (*me
 	}
 	m := &memory{keys: make(map[bridge.Key]knownKey, len(info.State.Subjects))}
 	for subject := range info.State.Subjects {
-		_, from, key, _ := bridge.Address(subject)
+		_, from, rest, _ := bridge.Address(subject)
+		key, _, _ := strings.Cut(rest, ".")
 		m.keys[key] = knownKey{from: from, seq: info.State.LastSeq}
 	}
 	return m, nil

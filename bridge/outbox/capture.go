@@ -16,7 +16,8 @@ import (
 type captured struct {
 	seq      uint64
 	at       time.Time
-	subject  string // the client's
+	subject  string        // the client's
+	event    *bridge.Event // nil if it is none of Keptn's
 	key      bridge.Key
 	order    string // events with the same order are kept in order
 	decision bridge.Decision
@@ -37,6 +38,7 @@ func (o *Outbox) capture(m jetstream.Msg, seq uint64, at time.Time) captured {
 		c.decision = bridge.Decision{Refused: bridge.ReasonInvalid, Tried: []string{err.Error()}}
 		return c
 	}
+	c.event = e
 	c.key = e.Key()
 	c.order = e.Context
 	c.decision = router.Route(e)
@@ -56,6 +58,14 @@ func hopID(me topology.StampID, seq uint64) string {
 	return string(me) + ":" + strconv.FormatUint(seq, 10)
 }
 
+// given returns the event as a task given to other stamps; nil if it is none.
+func (c captured) given(body []byte) *bridge.Given {
+	if c.decision.Rule == nil || len(c.decision.Targets)+len(c.decision.Candidates) == 0 {
+		return nil
+	}
+	return &bridge.Given{Event: c.event, Subject: c.subject, Body: body, Seq: c.seq, At: c.at, Decision: c.decision}
+}
+
 // item makes the copy for one target. done is called once the copy is stored
 // elsewhere.
 func (c captured) item(me topology.StampID, t bridge.Target, body []byte, done func()) *item {
@@ -73,6 +83,9 @@ func (c captured) item(me topology.StampID, t bridge.Target, body []byte, done f
 		bridge.HeaderCaptured: {c.at.UTC().Format(time.RFC3339Nano)},
 		bridge.HeaderMode:     {mode},
 		bridge.HeaderRule:     {t.Rule},
+	}
+	if rule := c.decision.Rule; rule != nil && len(c.decision.Targets) > 1 {
+		msg.Header.Set(bridge.HeaderWithin, rule.StartWithin.String())
 	}
 	return &item{seq: c.seq, order: c.order, msg: msg, done: done}
 }

@@ -104,7 +104,9 @@ func heldItem(me, target topology.StampID, m jetstream.Msg, done func()) (*item,
 	if err != nil {
 		return nil, fmt.Errorf("read held event: %w", err)
 	}
-	key := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
+	attempt, _ := strconv.Atoi(m.Headers().Get(bridge.HeaderAttempt)) // 0 if it is no offer
+	seq = hopNumber(seq, attempt)
+	key := strings.TrimPrefix(m.Subject(), holdPrefix+string(target)+".")
 	msg := nats.NewMsg(bridge.EventSubject(target, me, key))
 	msg.Reply = bridge.AckSubject(me, target, strconv.FormatUint(seq, 10))
 	msg.Data = m.Data()

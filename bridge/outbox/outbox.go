@@ -22,6 +22,15 @@ type DeadLetters interface {
 	Put(ctx context.Context, l bridge.Letter) error
 }
 
+// Tasks takes note of the tasks that a control plane of this stamp gives to
+// others. Of an event with candidates it takes over; of one with targets the
+// event is kept here until stored was called, too.
+type Tasks interface {
+	Give(ctx context.Context, g *bridge.Given, stored func()) error
+	// CaughtUp says that everything captured before the start was read.
+	CaughtUp()
+}
+
 // Config is what an Outbox needs. All fields but Metrics are required.
 type Config struct {
 	Me          topology.StampID
@@ -29,6 +38,7 @@ type Config struct {
 	Fed         *nats.Conn            // account FED of the local server
 	Router      func() *bridge.Router // the current one; called for each event
 	DeadLetters DeadLetters           // where refused events go
+	Tasks       Tasks                 //
 	AckTimeout  time.Duration         // how long a target may take to store an event; 0 is 2 s
 	Replicas    int                   // of the streams; 0 is 1
 	Log         *slog.Logger          //
@@ -45,8 +55,9 @@ type Outbox struct {
 	ready    chan struct{} // closed when RW_OUT exists
 	openOnce sync.Once
 
-	mu    sync.RWMutex // guards the following field
-	lanes map[topology.StampID]*lane
+	mu      sync.RWMutex // guards the following fields
+	lanes   map[topology.StampID]*lane
+	running context.Context //nolint:containedctx // of Run; lanes are started by whoever has an event for them
 
 	busy busySet // sequences of RW_OUT that lanes still have
 	wg   sync.WaitGroup
@@ -59,8 +70,8 @@ func New(cfg Config) (*Outbox, error) {
 		return nil, errors.New("outbox: no stamp")
 	case cfg.Relay == nil || cfg.Fed == nil:
 		return nil, errors.New("outbox: no connection")
-	case cfg.Router == nil || cfg.DeadLetters == nil || cfg.Log == nil:
-		return nil, errors.New("outbox: no router, dead letters or log")
+	case cfg.Router == nil || cfg.DeadLetters == nil || cfg.Tasks == nil || cfg.Log == nil:
+		return nil, errors.New("outbox: no router, dead letters, tasks or log")
 	}
 	if cfg.AckTimeout == 0 {
 		cfg.AckTimeout = 2 * time.Second
@@ -83,6 +94,7 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 	o.reset()
 	ctx, cancel := context.WithCancel(ctx)
 	defer o.wg.Wait()
+	defer o.reset()
 	defer cancel()
 	cons, err := o.open(ctx)
 	if err != nil {
@@ -93,12 +105,15 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("subscribe acks: %w", err)
 	}
 	defer func() { _ = acks.Unsubscribe() }() // the connection may be closed already
+	o.mu.Lock()
+	o.running = ctx
+	o.mu.Unlock()
 	held, err := o.hold.targets(ctx)
 	if err != nil {
 		return err
 	}
 	for target, n := range held {
-		o.startLane(ctx, target, n)
+		o.startLane(target, n)
 	}
 	msgs, err := cons.Messages(jetstream.PullMaxMessages(1000))
 	if err != nil {
@@ -107,14 +122,14 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 	stop := context.AfterFunc(ctx, msgs.Stop)
 	defer stop()
 	ready()
-	return o.read(ctx, msgs)
+	return o.read(ctx, msgs, cons.CachedInfo().NumPending)
 }
 
 // reset forgets what an earlier run had in hand: it is still in the streams.
 func (o *Outbox) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lanes = map[topology.StampID]*lane{}
+	o.lanes, o.running = map[topology.StampID]*lane{}, nil
 	o.busy.reset()
 }
 
@@ -159,8 +174,12 @@ func (o *Outbox) Recapture(ctx context.Context) error {
 	return nil
 }
 
-func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext) error {
-	for {
+// read handles what comes. Of it, backlog events were captured before.
+func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext, backlog uint64) error {
+	for n := uint64(0); ; n++ {
+		if n == backlog {
+			o.cfg.Tasks.CaughtUp()
+		}
 		m, err := msgs.Next()
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
@@ -197,8 +216,7 @@ func (o *Outbox) handle(ctx context.Context, m jetstream.Msg) error {
 		defer o.busy.remove(seq)
 		return o.refuse(ctx, m, ev)
 	}
-	o.dispatch(ctx, m, ev)
-	return nil
+	return o.dispatch(ctx, m, ev)
 }
 
 // refuse puts an event aside and lets it go.
@@ -217,36 +235,56 @@ func (o *Outbox) refuse(ctx context.Context, m jetstream.Msg, ev captured) error
 
 // dispatch gives one copy to the lane of each target. The last lane that is
 // done with its copy acknowledges the event.
-func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) {
-	left := newCountdown(len(ev.decision.Targets), func() {
+func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) error {
+	parties := len(ev.decision.Targets)
+	given := ev.given(m.Data())
+	if given != nil {
+		parties++
+	}
+	left := newCountdown(parties, func() {
 		o.busy.remove(ev.seq)
 		if err := m.Ack(); err != nil {
 			o.cfg.Log.Warn("event not acknowledged, will be sent again", "err", err)
 		}
 	})
+	if given != nil {
+		if err := o.cfg.Tasks.Give(ctx, given, left.done); err != nil {
+			o.busy.remove(ev.seq)
+			return err
+		}
+	}
 	for _, t := range ev.decision.Targets {
 		o.metrics.routed.WithLabelValues(string(t.Stamp), t.Rule).Inc()
-		l := o.startLane(ctx, t.Stamp, 0)
+		l := o.startLane(t.Stamp, 0)
+		if l == nil {
+			return nil // told to stop; the event is still in RW_OUT
+		}
 		select {
 		case l.in <- ev.item(o.cfg.Me, t, m.Data(), left.done):
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
-// startLane returns the lane of target, which is started at its first event.
-func (o *Outbox) startLane(ctx context.Context, target topology.StampID, held uint64) *lane {
+// startLane returns the lane of target, which is started at its first event;
+// nil if the outbox does not run.
+func (o *Outbox) startLane(target topology.StampID, held uint64) *lane {
 	o.mu.RLock()
 	l := o.lanes[target]
 	o.mu.RUnlock()
 	if l != nil {
 		return l
 	}
-	l = newLane(o, target, held)
 	o.mu.Lock()
+	defer o.mu.Unlock()
+	ctx := o.running
+	if l := o.lanes[target]; l != nil || ctx == nil || ctx.Err() != nil {
+		return l
+	}
+	l = newLane(o, target, held)
 	o.lanes[target] = l
-	o.mu.Unlock()
 	o.wg.Go(func() { l.run(ctx) })
 	return l
 }

@@ -58,6 +58,16 @@ func (l letters) Put(_ context.Context, letter bridge.Letter) error {
 	return nil
 }
 
+// noted takes note of every task at once.
+type noted struct{}
+
+func (noted) Give(_ context.Context, _ *bridge.Given, stored func()) error {
+	stored()
+	return nil
+}
+
+func (noted) CaughtUp() {}
+
 // A sender is stamp a with its outbox, in one server that also plays the
 // other stamps.
 type sender struct {
@@ -90,7 +100,7 @@ func (s *sender) start() {
 	r := router(s.t, "a")
 	s.out, err = outbox.New(outbox.Config{
 		Me: "a", Relay: relay, Fed: fed, Router: func() *bridge.Router { return r },
-		DeadLetters: s.dead, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		DeadLetters: s.dead, Tasks: noted{}, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())

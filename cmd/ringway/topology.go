@@ -294,6 +294,9 @@ func printDecision(w io.Writer, output string, d bridge.Decision) error {
 	for _, t := range d.Targets {
 		_, _ = fmt.Fprintf(w, "→ %s  by %s\n", t.Stamp, t.Rule) // the last write reports
 	}
+	for i, c := range d.Candidates {
+		_, _ = fmt.Fprintf(w, "%d. %s  by %s\n", i+1, c.Stamp, c.Rule)
+	}
 	if d.Local {
 		_, _ = fmt.Fprintln(w, "→ the clients of the stamp itself, who have it already")
 	}

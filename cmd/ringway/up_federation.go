@@ -132,28 +132,28 @@ func (u *upFederation) Links() []demo.LinkInfo {
 
 // Route returns the stamps that must get an event which a client of stamp from
 // publishes, by the very router that the gateway uses.
-func (u *upFederation) Route(from string, event []byte) []string {
+func (u *upFederation) Route(from string, event []byte) (to []string, anyOne bool) {
 	s := u.f.Stamp(topology.StampID(from))
 	if s == nil {
-		return nil
+		return nil, false
 	}
 	return routeOf(s.Gateway(), event)
 }
 
-func routeOf(g *gateway.Gateway, event []byte) []string {
+func routeOf(g *gateway.Gateway, event []byte) (to []string, anyOne bool) {
 	subject, err := bridge.TypeOf(event)
 	if g == nil || err != nil {
-		return nil
+		return nil, false
 	}
 	e, err := bridge.Parse(subject, event)
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	var out []string
-	for _, t := range g.Router().Route(e).Targets {
-		out = append(out, string(t.Stamp))
+	d := g.Router().Route(e)
+	for _, t := range append(d.Targets, d.Candidates...) {
+		to = append(to, string(t.Stamp))
 	}
-	return out
+	return to, len(d.Candidates) > 0
 }
 
 // Cut cuts every link of a stamp until Heal.

@@ -13,8 +13,8 @@ type Federation interface {
 	// Links returns the state of every link between stamps now.
 	Links() []LinkInfo
 	// Route returns the stamps that must get an event which a client of stamp
-	// from publishes, by the federation's own router.
-	Route(from string, event []byte) []string
+	// from publishes, by the federation's own router: each of them, or any one.
+	Route(from string, event []byte) (to []string, anyOne bool)
 	// Cut cuts every link of stamp until Heal.
 	Cut(stamp string) error
 	Heal(stamp string) error

@@ -13,7 +13,7 @@ type LedgerConfig struct {
 	// Route returns the stamps that must get an event which a client of stamp
 	// from publishes: the federation's own router. It is called from many
 	// goroutines. from itself may be among them and is ignored.
-	Route func(from string, event []byte) []string
+	Route func(from string, event []byte) (to []string, anyOne bool)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Remember bounds how many settled events are kept to tell a second copy
@@ -25,7 +25,7 @@ type LedgerConfig struct {
 // had to get it, and who got it. Parties take a Seat and tell it what they
 // send, before they send it, and what they see. It is safe for concurrent use.
 type Ledger struct {
-	route    func(from string, event []byte) []string
+	route    func(from string, event []byte) (to []string, anyOne bool)
 	now      func() time.Time
 	remember int
 	seed     maphash.Seed
@@ -60,7 +60,8 @@ type record struct {
 // A due is one delivery of an event: one that must happen, or one that did.
 type due struct {
 	to       *Seat
-	expected bool // the router sends it there
+	or       []*Seat // that may get it instead
+	expected bool    // the router sends it there
 	copies   int
 	outage   *outage // that it was sent in; nil mostly
 }
@@ -197,11 +198,19 @@ func (d *due) missing() bool { return d.expected && d.copies == 0 }
 // due returns the delivery of r to s, or nil.
 func (r *record) due(s *Seat) *due {
 	for _, d := range r.dues {
-		if d.to == s {
+		if d.to == s || slices.Contains(d.or, s) {
 			return d
 		}
 	}
 	return nil
+}
+
+// moveTo makes s the one who gets the delivery d of r. l.mu is held.
+func (l *Ledger) moveTo(r *record, d *due, s *Seat) {
+	l.pair(r.from, d.to).sent--
+	l.pair(r.from, s).sent++
+	d.or = append(d.or, d.to)
+	d.to = s
 }
 
 // arrive notes the first copy of an expected delivery. l.mu is held.

@@ -17,17 +17,18 @@ type book struct {
 	*demo.Ledger
 	control, a, b *demo.Seat
 	to            []string
+	anyOne        bool
 	now           time.Time
 }
 
 func newBook(remember int) *book {
 	k := &book{to: []string{"a"}, now: time.Unix(1000, 0)}
 	k.Ledger = demo.NewLedger(demo.LedgerConfig{
-		Route: func(from string, _ []byte) []string {
+		Route: func(from string, _ []byte) ([]string, bool) {
 			if from == "hub" {
-				return k.to
+				return k.to, k.anyOne
 			}
-			return []string{"hub"}
+			return []string{"hub"}, false
 		},
 		Now:      func() time.Time { return k.now },
 		Remember: remember,
@@ -159,4 +160,17 @@ func TestLedgerMeasuresRecovery(t *testing.T) {
 		Stamp: "a", CutMS: 5000, Waited: 2, LongestMS: 5400, FirstMS: &first, DrainedMS: &drained,
 	}}, r.Cuts)
 	require.Equal(t, 2, r.Waited)
+}
+
+// TestAnyOne: the event must reach one stamp, whichever, and no second one.
+func TestAnyOne(t *testing.T) {
+	k := newBook(0)
+	k.to, k.anyOne = []string{"a", "b"}, true
+	require.Equal(t, 1, k.control.Sent(event("1", "triggered", "")))
+	require.Equal(t, demo.First, k.b.Seen(event("1", "triggered", "")))
+	require.Equal(t, demo.Copy, k.a.Seen(event("1", "triggered", "")))
+	totals := k.Totals()
+	require.Equal(t, 1, totals.Sent)
+	require.Equal(t, 1, totals.Delivered)
+	require.Equal(t, 1, totals.Duplicated)
 }

@@ -115,7 +115,9 @@ func TestSwitchboardCutsOneStamp(t *testing.T) {
 	require.Error(t, say(toB))
 	s.Heal("a")
 	if c, err := net.Dial("tcp", a); err == nil {
-		require.Error(t, say(c), "the hub is still cut off")
+		if c.LocalAddr().String() != a { // a socket that by chance dialled itself
+			require.Error(t, say(c), "the hub is still cut off")
+		}
 		_ = c.Close()
 	}
 	s.Heal("hub")

@@ -53,7 +53,7 @@ func (s *Seat) Sent(body []byte) (answers int) {
 		return 0
 	}
 	l := s.ledger
-	to := l.route(s.Stamp, body)
+	to, anyOne := l.route(s.Stamp, body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := &record{head: h, from: s, at: l.now(), sum: maphash.Bytes(l.seed, body)}
@@ -64,6 +64,9 @@ func (s *Seat) Sent(body []byte) (answers int) {
 			continue
 		case seat.Stamp != s.Stamp && !seat.Control && slices.Contains(to, seat.Stamp),
 			seat.Stamp != s.Stamp && seat.Control && (seat == asker || s.Control && slices.Contains(to, seat.Stamp)):
+			if anyOne && r.alternative(seat) {
+				continue
+			}
 			r.dues = append(r.dues, &due{to: seat, expected: true})
 		case seat.Stamp != s.Stamp:
 			continue
@@ -74,6 +77,18 @@ func (s *Seat) Sent(body []byte) (answers int) {
 	}
 	l.enter(r)
 	return answers
+}
+
+// alternative makes seat one that may get the event instead of another
+// stamp's plane of the same name, and reports whether there is one.
+func (r *record) alternative(seat *Seat) bool {
+	for _, d := range r.dues {
+		if d.expected && d.to.Name == seat.Name {
+			d.or = append(d.or, seat)
+			return true
+		}
+	}
+	return false
 }
 
 // asker returns the seat of the control plane whose question h answers, if s
@@ -97,14 +112,19 @@ func (s *Seat) cost(body []byte) int {
 		return 0
 	}
 	l := s.ledger
-	to := l.route(s.Stamp, body)
+	to, anyOne := l.route(s.Stamp, body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
+	planes := map[string]bool{}
 	for _, seat := range l.seats {
+		if anyOne && planes[seat.Name] {
+			continue
+		}
 		if seat.Stamp == s.Stamp || seat.subscription(h.Type) < 0 || !slices.Contains(to, seat.Stamp) {
 			continue
 		}
+		planes[seat.Name] = true
 		if n++; seat.Answers && seat.takes(h.Data.Stage) {
 			n += 2
 		}
@@ -156,6 +176,9 @@ func (s *Seat) Seen(body []byte) Sighting {
 	if d == nil {
 		d = &due{to: s}
 		r.dues = append(r.dues, d)
+	}
+	if d.to != s && d.copies == 0 {
+		l.moveTo(r, d, s)
 	}
 	d.copies++
 	switch {

@@ -42,7 +42,8 @@ func newToy(t *testing.T, fault func(string) int) *toy {
 			if answer == (stamp == "hub") {
 				return
 			}
-			for _, to := range f.Route(stamp, m.Data) {
+			to, _ := f.Route(stamp, m.Data)
+			for _, to := range to {
 				f.carry(stamp, to, m)
 			}
 		})
@@ -75,19 +76,19 @@ func (f *toy) Stamps() []demo.StampInfo   { return f.stamps }
 func (f *toy) Links() []demo.LinkInfo     { return nil }
 func (f *toy) Stop(context.Context) error { return nil }
 
-func (f *toy) Route(from string, event []byte) []string {
+func (f *toy) Route(from string, event []byte) ([]string, bool) {
 	var e struct{ Data struct{ Stage string } }
 	switch err := json.Unmarshal(event, &e); {
 	case err != nil:
-		return nil
+		return nil, false
 	case from != "hub":
-		return []string{"hub"}
+		return []string{"hub"}, false
 	case e.Data.Stage == "dev":
-		return []string{"dev"}
+		return []string{"dev"}, false
 	case e.Data.Stage == "production":
-		return []string{"prod", "dev"}
+		return []string{"prod", "dev"}, false
 	}
-	return nil
+	return nil, false
 }
 
 func (f *toy) Cut(stamp string) error {

@@ -16,6 +16,7 @@ import (
 func TestCutStampServesItsOwn(t *testing.T) {
 	f := fed.New(t, world)
 	keptn := f.Tap("control", finished, "")
+	f.Publish("control", triggered, event(triggered, "2", "far", "k"))
 	f.Cut("wss")
 	f.Down("wss")
 	own := f.Tap("wss", started, "")

@@ -42,9 +42,10 @@ const (
 	finished  = "sh.keptn.event.deployment.finished"
 )
 
-// event makes an event as shipyard-controller or a service would.
+// event makes an event as shipyard-controller or a service would. An answer
+// answers the .triggered of the same id.
 func event(typ, id, stage, context string) []byte {
-	return fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"test","type":%q,"time":"2026-01-01T00:00:00Z","triggeredid":"t-%s",`+
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"test","type":%q,"time":"2026-01-01T00:00:00Z","triggeredid":%q,`+
 		`"data":{"project":"sockshop","stage":%q,"service":"carts","labels":{"a":"b"}},"shkeptncontext":%q}`, id, typ, id, stage, context)
 }
 

@@ -1,0 +1,139 @@
+package inbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
+)
+
+// askAgain is how long an answer of an origin is waited for before it is asked
+// again.
+const askAgain = 500 * time.Millisecond
+
+// A claim is a task that may have been given to another stamp meanwhile. It is
+// given to this stamp's planes only with leave of its origin.
+type claim struct {
+	seq       uint64
+	from      topology.StampID
+	triggered string
+	attempt   int
+	until     time.Time // when to let go of it
+	asked     time.Time
+}
+
+// claims are the tasks for which leave was asked. They are owned by run.
+type claims struct {
+	fed     *nats.Conn
+	me      topology.StampID
+	waiting map[uint64]*claim
+	answers chan claimAnswer
+}
+
+type claimAnswer struct {
+	seq uint64
+	yes bool
+}
+
+func newClaims(fed *nats.Conn, me topology.StampID) *claims {
+	return &claims{fed: fed, me: me, waiting: map[uint64]*claim{}, answers: make(chan claimAnswer, 1024)}
+}
+
+// listen takes answers until the subscription ends.
+func (c *claims) listen(ctx context.Context) (*nats.Subscription, error) {
+	sub, err := c.fed.Subscribe(bridge.CtlSubject(c.me, "*", bridge.CtlReplies+"*"), func(m *nats.Msg) {
+		seq, err := strconv.ParseUint(m.Subject[strings.LastIndexByte(m.Subject, '.')+1:], 10, 64)
+		var a bridge.TaskAnswer
+		if err != nil || json.Unmarshal(m.Data, &a) != nil {
+			return
+		}
+		select {
+		case c.answers <- claimAnswer{seq: seq, yes: a.Yes}:
+		case <-ctx.Done():
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("subscribe answers of origins: %w", err)
+	}
+	return sub, nil
+}
+
+// ask puts a question to the origin of a claim. It may be lost.
+func (c *claims) ask(what string, cl *claim) error {
+	b, err := json.Marshal(bridge.TaskAsk{Triggered: cl.triggered, Attempt: cl.attempt})
+	if err != nil {
+		return fmt.Errorf("ask stamp %s: %w", cl.from, err)
+	}
+	m := &nats.Msg{
+		Subject: bridge.CtlSubject(cl.from, c.me, what),
+		Reply:   bridge.CtlSubject(c.me, cl.from, bridge.CtlReplies+strconv.FormatUint(cl.seq, 10)),
+		Data:    b,
+	}
+	if err := c.fed.PublishMsg(m); err != nil {
+		return fmt.Errorf("ask stamp %s: %w", cl.from, err)
+	}
+	return nil
+}
+
+// claim asks for leave to deliver a, or says that there is no plane for it.
+func (in *Inbox) claim(a arrival, now time.Time) error {
+	cl := &claim{seq: a.seq, from: a.from, triggered: a.id, attempt: a.attempt, until: now.Add(a.within), asked: now}
+	if !in.cfg.Interest(a.subject) {
+		// If this is lost the origin goes on to the next stamp a little later.
+		in.fresh = append(in.fresh, a.seq)
+		return in.claims.ask(bridge.AskDecline, cl)
+	}
+	in.claims.waiting[a.seq] = cl
+	return in.claims.ask(bridge.AskClaim, cl)
+}
+
+// askClaims repeats questions that were not answered, and lets go of tasks
+// whose time is over: their origin has asked another stamp.
+func (in *Inbox) askClaims(now time.Time) error {
+	for seq, cl := range in.claims.waiting {
+		switch {
+		case now.After(cl.until):
+			delete(in.claims.waiting, seq)
+			in.fresh = append(in.fresh, seq)
+		case now.Sub(cl.asked) >= askAgain:
+			cl.asked = now
+			if err := in.claims.ask(bridge.AskClaim, cl); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// granted delivers a task that its origin leaves to this stamp, or lets go of
+// it.
+func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
+	if in.claims.waiting[answer.seq] == nil {
+		return nil
+	}
+	delete(in.claims.waiting, answer.seq)
+	if !answer.yes {
+		in.fresh = append(in.fresh, answer.seq)
+		return in.commit(ctx)
+	}
+	a, err := in.reread(ctx, answer.seq)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		in.fresh = append(in.fresh, answer.seq)
+	case err != nil:
+		return err
+	default:
+		a.claim = false
+		err = in.offer(ctx, a)
+	}
+	return errors.Join(err, in.commit(ctx))
+}

@@ -1,0 +1,157 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
+)
+
+// Admit says what becomes of an answer that has arrived in RW_IN with sequence
+// seq. standsFor is the stamp for which this gateway wrote it, else empty.
+// Answers come in order of arrival. What Admit took note of is stored by the
+// next Commit.
+func (ts *Tasks) Admit(ctx context.Context, from, standsFor topology.StampID, e *bridge.Event, seq uint64) (bridge.Verdict, error) {
+	a := Answer{Stamp: from, Source: e.Source, Kind: kindOf(e.Type), Key: e.Key(), Seq: seq}
+	if from == ts.cfg.Me && standsFor != "" {
+		a.Stamp, a.Ours = standsFor, true
+	}
+	t, err := ts.find(ctx, e.TriggeredID)
+	if err != nil {
+		return bridge.Verdict{}, err
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t == nil {
+		return ts.stray(a, e), nil
+	}
+	now := time.Now()
+	v := t.Answer(a, now)
+	switch v.Do {
+	case bridge.Hold:
+		ts.watched[t.ID] = now
+	case bridge.Refuse:
+		ts.metrics.refused.WithLabelValues(string(a.Stamp), string(v.Reason)).Inc()
+		return v, nil
+	}
+	ts.metrics.held.Set(float64(ts.heldCount()))
+	ts.dirty[t.ID] = t
+	return v, nil
+}
+
+// stray is an answer to a task that is not known. The caller holds mu.
+func (ts *Tasks) stray(a Answer, e *bridge.Event) bridge.Verdict {
+	if !ts.caughtUp {
+		ts.strays = append(ts.strays, a.Seq)
+		return bridge.Verdict{Do: bridge.Hold}
+	}
+	ts.metrics.refused.WithLabelValues(string(a.Stamp), string(bridge.ReasonNotAsked)).Inc()
+	return refuse(bridge.ReasonNotAsked, "no task %s was given out", e.TriggeredID)
+}
+
+// find returns a task that is known here or in the stream.
+func (ts *Tasks) find(ctx context.Context, id string) (*Task, error) {
+	ts.mu.Lock()
+	t, s := ts.open[id], ts.store
+	if t == nil {
+		t = ts.dirty[id]
+	}
+	ts.mu.Unlock()
+	switch {
+	case t != nil:
+		return t, nil
+	case s == nil:
+		return nil, errors.New("tasks are not followed yet")
+	}
+	return s.read(ctx, id)
+}
+
+func (ts *Tasks) heldCount() int {
+	n := 0
+	for id := range ts.watched {
+		if t := ts.open[id]; t != nil {
+			n += len(t.held)
+		}
+	}
+	return n
+}
+
+// Commit stores what Admit took note of. What was admitted is not settled
+// before that.
+func (ts *Tasks) Commit(ctx context.Context) error {
+	ts.mu.Lock()
+	changed := make([]*Task, 0, len(ts.dirty))
+	for _, t := range ts.dirty {
+		changed = append(changed, t)
+	}
+	ts.mu.Unlock()
+	return ts.save(ctx, changed)
+}
+
+// save stores tasks, and returns when they are stored.
+func (ts *Tasks) save(ctx context.Context, tasks []*Task) error {
+	if len(tasks) == 0 {
+		return nil
+	}
+	var errs []error
+	var over []string
+	waits := make([]func() error, 0, len(tasks))
+	for _, t := range tasks {
+		f, err := ts.write(ts.store, t)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if ts.endsWith(t) {
+			over = append(over, t.ID)
+		}
+		waits = append(waits, func() error { return wait(ctx, f) })
+	}
+	for _, w := range waits {
+		errs = append(errs, w())
+	}
+	if err := errors.Join(errs...); err != nil {
+		ts.mark(tasks)
+		return fmt.Errorf("store tasks: %w", err)
+	}
+	for _, id := range over {
+		ts.mu.Lock()
+		ts.drop(id)
+		ts.mu.Unlock()
+		if err := ts.store.forget(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (ts *Tasks) endsWith(t *Task) bool {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return t.Over()
+}
+
+// mark notes that tasks are to be stored.
+func (ts *Tasks) mark(tasks []*Task) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for _, t := range tasks {
+		ts.dirty[t.ID] = t
+	}
+}
+
+// List returns the tasks under way, oldest first, at most n.
+func (ts *Tasks) List(n int) []Task {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	out := make([]Task, 0, min(n, len(ts.open)))
+	for _, t := range ts.open {
+		out = append(out, t.clone())
+	}
+	slices.SortFunc(out, func(a, b Task) int { return a.Asked.Compare(b.Asked) })
+	return out[:min(n, len(out))]
+}

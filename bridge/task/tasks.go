@@ -1,0 +1,271 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
+)
+
+// An Offer is a task on its way to the one stamp that it is offered to.
+type Offer struct {
+	To      topology.StampID
+	Subject string // of the event
+	Key     bridge.Key
+	Context string // shkeptncontext
+	Hop     uint64
+	At      time.Time // when it was captured
+	Body    []byte
+	Rule    string
+	Within  time.Duration
+	Attempt int
+}
+
+// DeadLetters keeps events that cannot go on. Put returns once the letter is
+// stored.
+type DeadLetters interface {
+	Put(ctx context.Context, l bridge.Letter) error
+}
+
+// Config is what Tasks needs. All fields but Metrics and those with a default
+// are required.
+type Config struct {
+	Me          topology.StampID
+	Relay       *nats.Conn // account RELAY of the local server, with JetStream
+	Fed         *nats.Conn // account FED of the local server, with JetStream
+	Router      func() *bridge.Router
+	Send        func(context.Context, Offer) error // puts an offer on its way
+	Away        func(topology.StampID) bool        // whether a stamp does not answer
+	DeadLetters DeadLetters
+	MaxWait     time.Duration // how long a task without deadline may look for a stamp; 0 is 72 h
+	Replicas    int           // of the stream; 0 is 1
+	Log         *slog.Logger
+	Metrics     prometheus.Registerer
+}
+
+// Tasks follows the tasks of one stamp. Its methods are safe for concurrent
+// use.
+type Tasks struct {
+	cfg     Config
+	metrics *metrics
+	wake    chan struct{} // one place: something was released
+
+	wg sync.WaitGroup // of what waits for a store
+
+	mu       sync.Mutex // guards the following fields
+	store    *store
+	open     map[string]*Task     // by id of the .triggered event
+	watched  map[string]time.Time // of them those that time changes; when to look again
+	dirty    map[string]*Task     // changed and not stored
+	orders   map[string]time.Time // ids of answers we wrote, and when
+	strays   []uint64             // answers to tasks that are not known yet
+	released []uint64             // answers that may be looked at again
+	caughtUp bool                 // every task given before the start is known
+}
+
+// New checks cfg and returns Tasks that know nothing until Run.
+func New(cfg Config) (*Tasks, error) {
+	switch {
+	case cfg.Me == "":
+		return nil, errors.New("task: no stamp")
+	case cfg.Relay == nil || cfg.Fed == nil:
+		return nil, errors.New("task: no connection")
+	case cfg.Router == nil || cfg.Send == nil || cfg.Away == nil || cfg.DeadLetters == nil || cfg.Log == nil:
+		return nil, errors.New("task: no router, sender, dead letters or log")
+	}
+	if cfg.MaxWait == 0 {
+		cfg.MaxWait = 72 * time.Hour
+	}
+	return &Tasks{cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1)}, nil
+}
+
+// tick is how often time is looked at.
+const tick = 100 * time.Millisecond
+
+// Run follows tasks until ctx is cancelled. It calls ready once those that an
+// earlier process left are known. It may be called again after it has returned.
+func (ts *Tasks) Run(ctx context.Context, ready func()) error {
+	if err := ts.load(ctx); err != nil {
+		return err
+	}
+	sub, err := ts.cfg.Fed.Subscribe(bridge.CtlSubject(ts.cfg.Me, "*", "ask.*"), func(m *nats.Msg) { ts.asked(ctx, m) })
+	if err != nil {
+		return fmt.Errorf("subscribe questions: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
+	defer ts.wg.Wait()
+	ready()
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-clock.C:
+			ts.look(ctx, now)
+		}
+	}
+}
+
+// load reads what an earlier process left.
+func (ts *Tasks) load(ctx context.Context) error {
+	s, err := openStore(ctx, ts.cfg.Relay, ts.cfg.Replicas)
+	if err != nil {
+		return err
+	}
+	left, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.store, ts.caughtUp = s, false
+	ts.open, ts.watched, ts.dirty = map[string]*Task{}, map[string]time.Time{}, map[string]*Task{}
+	ts.orders, ts.strays, ts.released = map[string]time.Time{}, nil, nil
+	for _, t := range left {
+		ts.keep(t)
+	}
+	return nil
+}
+
+// keep remembers an open task. The caller holds mu.
+func (ts *Tasks) keep(t *Task) {
+	ts.open[t.ID] = t
+	if t.Turn != nil || t.Deadline > 0 {
+		ts.watched[t.ID] = time.Time{}
+	}
+	ts.metrics.open.Set(float64(len(ts.open)))
+}
+
+// drop forgets a task that is over. The caller holds mu.
+func (ts *Tasks) drop(id string) {
+	delete(ts.open, id)
+	delete(ts.watched, id)
+	ts.metrics.open.Set(float64(len(ts.open)))
+}
+
+// Give takes note of a task that a control plane of this stamp gives out.
+//
+// With targets it returns before the note is stored if there is one target,
+// and after it if there are several; the caller sends the event, and lets go of
+// it only after stored was called as well. With candidates the task is ours
+// from then on, and the caller sends nothing.
+func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error {
+	t := newTask(g)
+	if t.Turn != nil {
+		if known, err := ts.find(ctx, t.ID); err != nil || known != nil && known.Turn != nil {
+			if err == nil {
+				stored() // read a second time, or published twice: it has had its turn
+			}
+			return err
+		}
+	}
+	ts.mu.Lock()
+	if ts.store == nil {
+		ts.mu.Unlock()
+		return errors.New("tasks are not followed yet")
+	}
+	if was := ts.open[t.ID]; was != nil {
+		// Read a second time, after a crash: what is known stays.
+		t = was
+	}
+	ts.keep(t)
+	store := ts.store
+	ts.mu.Unlock()
+	if t.Turn != nil {
+		if err := store.writeBody(ctx, g); err != nil {
+			return err
+		}
+	}
+	f, err := ts.write(store, t)
+	if err != nil {
+		return err
+	}
+	if len(t.Seats) == 1 && t.Turn == nil {
+		ts.wg.Go(func() { ts.await(ctx, f, t.ID, stored) })
+		return nil
+	}
+	if err := wait(ctx, f); err != nil {
+		return fmt.Errorf("store task %s: %w", t.ID, err)
+	}
+	stored()
+	if t.Turn != nil {
+		ts.look(ctx, time.Now())
+	}
+	return nil
+}
+
+// await calls then once f is stored. If it is not, the event stays in RW_OUT
+// and is read again.
+func (ts *Tasks) await(ctx context.Context, f jetstream.PubAckFuture, id string, then func()) {
+	if err := wait(ctx, f); err != nil {
+		if ctx.Err() == nil {
+			ts.cfg.Log.Error("task not stored, its event stays in the outbox", "task", id, "err", err)
+		}
+		return
+	}
+	then()
+}
+
+// write starts to store t.
+func (ts *Tasks) write(s *store, t *Task) (jetstream.PubAckFuture, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	delete(ts.dirty, t.ID)
+	return s.write(t)
+}
+
+func wait(ctx context.Context, f jetstream.PubAckFuture) error {
+	select {
+	case <-f.Ok():
+		return nil
+	case err := <-f.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// CaughtUp says that every task given before the start is known, so that an
+// answer to any other is refused from now on.
+func (ts *Tasks) CaughtUp() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.caughtUp = true
+	ts.release(ts.strays...)
+	ts.strays = nil
+}
+
+// release lets answers be looked at again. The caller holds mu.
+func (ts *Tasks) release(seqs ...uint64) {
+	if len(seqs) == 0 {
+		return
+	}
+	ts.released = append(ts.released, seqs...)
+	select {
+	case ts.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Wake receives when there is something to Take.
+func (ts *Tasks) Wake() <-chan struct{} { return ts.wake }
+
+// Take returns the answers, by sequence in RW_IN, that were held and are to be
+// admitted again.
+func (ts *Tasks) Take() []uint64 {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	out := ts.released
+	ts.released = nil
+	return out
+}
