@@ -38,7 +38,7 @@ fuzz: ## every fuzz target, FOR=30s each
 
 .PHONY: bench
 bench: ## the table of docs/benchmarks.md; LONG=1 ONLY=Latency UPDATE=1 ARGS="-cpuprofile cpu.out"
-	LONG=$(LONG) UPDATE=$(UPDATE) go test -run '^$$' -bench '$(ONLY)' -benchtime 1x -timeout 60m $(ARGS) ./test/bench
+	LONG=$(LONG) UPDATE=$(UPDATE) ALONE=$(ALONE) go test -run '^$$' -bench '$(ONLY)' -benchtime 1x -timeout 60m $(ARGS) ./test/bench
 
 .PHONY: microbench
 microbench: ## the other benchmarks, of single functions

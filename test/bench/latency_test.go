@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -81,10 +82,14 @@ func BenchmarkLatency(b *testing.B) {
 
 // allWays opens the gateway's way and those it is compared with. The streams
 // that source have a pair of gateways of their own, of the same kind, whose
-// links let more through.
+// links let more through. ALONE=1 leaves out the baselines, for a profile.
 func allWays(tb testing.TB) []*way {
 	tb.Helper()
-	shipped, wide := newWorld(tb, newDirect(tb), false), newWorld(tb, newDirect(tb), true)
+	shipped := newWorld(tb, newDirect(tb), false)
+	if os.Getenv("ALONE") != "" {
+		return []*way{ringwayWay(tb, shipped)}
+	}
+	wide := newWorld(tb, newDirect(tb), true)
 	return []*way{ringwayWay(tb, shipped), coreWay(tb, shipped), sourceWay(tb, wide), dispatchWay(tb, wide)}
 }
 
@@ -124,6 +129,9 @@ func reportLatency(b *testing.B, got map[string]*series) {
 		{"dispatch", 0, 0, "sourcing + dispatch"},
 	} {
 		base := got[c.way]
+		if base == nil {
+			continue
+		}
 		p50, p99 := ratios(rw.p50, base.p50), ratios(rw.p99, base.p99)
 		b.ReportMetric(p50.mid, "p50/"+c.way)
 		b.ReportMetric(p99.mid, "p99/"+c.way)
