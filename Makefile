@@ -4,6 +4,7 @@
 
 FOR  ?= 30s
 ARGS ?=
+ONLY ?= .
 
 LINT_VERSION := v2.15.0
 LINT         := .bin/golangci-lint-$(LINT_VERSION)
@@ -36,8 +37,12 @@ fuzz: ## every fuzz target, FOR=30s each
 	done
 
 .PHONY: bench
-bench: ## every benchmark
-	go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+bench: ## the table of docs/benchmarks.md; LONG=1 ONLY=Latency UPDATE=1 ARGS="-cpuprofile cpu.out"
+	LONG=$(LONG) UPDATE=$(UPDATE) ALONE=$(ALONE) go test -run '^$$' -bench '$(ONLY)' -benchtime 1x -timeout 60m $(ARGS) ./test/bench
+
+.PHONY: microbench
+microbench: ## the other benchmarks, of single functions
+	go test -run '^$$' -bench . -benchmem -timeout 30m ./topology/... ./gateway/... ./bridge/...
 
 .PHONY: cover
 cover: ## coverage of all packages by all tests, in cover.html

@@ -87,6 +87,19 @@ func TestParseReadsEveryCapturedMessage(t *testing.T) {
 	}
 }
 
+// TestParseReadsJSONAsEverybodyDoes: what Parse skips is checked all the same.
+func TestParseReadsJSONAsEverybodyDoes(t *testing.T) {
+	for _, v := range []string{
+		`[]`, `{}`, `[[],{}]`, `[{"a":[1,{"b":[]}]},[[[0]]]]`, `{"a":{"b":{"c":[{}]}},"d":[true,false,null]}`, ` [ 1 , { "a" : 2 } ] `,
+		`"\u00e9 long enough for eight bytes \" and more"`, `-0.5e+10`, `[1,]`, `{"a":}`, `{"a" 1}`, `{1:2}`, `[1 2]`, `[}`, `{]`, `[1}`,
+		`{"a":[1}]`, `"\x"`, `"` + "12345678\x01" + `"`, `"` + "1\x1f" + `"`, `tru`, `01`, `1.`, `[[]`, `{"a":1,}`, `"é\u12"`,
+	} {
+		b := body(`"n":[1,-2.5e+3,true,null,{"x":"\u00e9\n"}]`, `"n":`+v)
+		_, err := bridge.Parse(task, []byte(b))
+		require.Equal(t, json.Valid([]byte(b)), err == nil, "%s: %v", v, err)
+	}
+}
+
 // FuzzParse: what Parse takes, encoding/json takes too and reads alike, and
 // nothing makes it panic.
 func FuzzParse(f *testing.F) {

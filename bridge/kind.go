@@ -32,23 +32,24 @@ func Classify(typ string) Kind {
 		return KindReport
 	}
 	rest, ok := strings.CutPrefix(typ, keptnEvent)
-	if !ok || strings.Contains("."+rest+".", "..") {
+	if !ok {
 		return KindOther
 	}
-	part := strings.Split(rest, ".")
+	first, rest, _ := strings.Cut(rest, ".")
+	second, third, three := strings.Cut(rest, ".")
 	switch {
-	case len(part) == 3 && part[1] == "status" && part[2] == "changed":
+	case first == "" || second == "" || three && third == "" || strings.Contains(third, "."):
+		return KindOther
+	case !three:
+		return classifyTask(second)
+	case second == "status" && third == "changed":
 		return KindTaskAnswer
-	case len(part) == 3 && (part[0] == "project" || part[0] == "service"):
+	case first == "project" || first == "service":
 		return KindLifecycle
-	case len(part) == 2:
-		return classifyTask(part[1])
-	case len(part) == 3 && part[2] == "triggered":
+	case third == "triggered":
 		return KindSeqTriggered
-	case len(part) == 3:
-		return KindSeqProgress
 	}
-	return KindOther
+	return KindSeqProgress
 }
 
 func classifyTask(state string) Kind {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ringway/ringway/topology"
 )
@@ -10,11 +11,40 @@ import (
 // one stamp's view of the topology; it is immutable and safe for concurrent
 // use.
 type Router struct {
-	view *topology.View
+	view  *topology.View
+	rules []*rule
+	owner map[*topology.ControlPlane]note
+}
+
+// A rule is a rule of a stage with what would be worked out for each event.
+type rule struct {
+	*topology.StageRule
+
+	order []topology.StampID // to try, where one stamp is enough
+	takes []string           // the explanation that it takes an event
+}
+
+// A note explains what a control plane owns.
+type note struct {
+	rule  string
+	tried []string
 }
 
 // NewRouter returns the Router of the stamp that view belongs to.
-func NewRouter(view *topology.View) *Router { return &Router{view: view} }
+func NewRouter(view *topology.View) *Router {
+	r := &Router{view: view, owner: map[*topology.ControlPlane]note{}}
+	for _, s := range view.Stages {
+		c := &rule{StageRule: s, order: s.Stamps, takes: []string{"rule " + s.Name + ": takes it"}}
+		if s.Deliver == topology.DeliverAny {
+			c.order = r.nearest(s.Stamps)
+		}
+		r.rules = append(r.rules, c)
+	}
+	for _, c := range view.ControlPlanes {
+		r.owner[c] = note{"control-plane/" + c.Name, []string{"the project belongs to control plane " + c.Name}}
+	}
+	return r
+}
 
 // A Target is one stamp that gets an event, and why.
 type Target struct {
@@ -87,8 +117,8 @@ func (r *Router) toControl(e *Event, owner *topology.ControlPlane) Decision {
 		}
 		return refuse(ReasonDirection, fmt.Sprintf("a %s event never leaves an execution stamp", e.Kind))
 	}
-	d := Decision{Tried: []string{fmt.Sprintf("project %q belongs to control plane %s", e.Project, owner.Name)}}
-	return r.permit(d, e, []topology.StampID{owner.Stamp}, "control-plane/"+owner.Name)
+	n := r.owner[owner]
+	return r.permit(Decision{Tried: slices.Clip(n.tried)}, e, []topology.StampID{owner.Stamp}, n.rule)
 }
 
 // fromControl sends what a control plane may send to the stamps that the
@@ -119,7 +149,7 @@ func (r *Router) byStage(e *Event, offer bool) Decision {
 	d := Decision{Offer: offer}
 	var env topology.Env
 	decoded := false
-	for _, rule := range r.view.Stages {
+	for _, rule := range r.rules {
 		if rule.Stage != e.Stage {
 			continue
 		}
@@ -133,11 +163,10 @@ func (r *Router) byStage(e *Event, offer bool) Decision {
 			}
 			ok, err := rule.When.Match(env)
 			if !ok {
-				d.Tried = append(d.Tried, whenNote(rule, err))
+				d.Tried = append(d.Tried, whenNote(rule.StageRule, err))
 				continue
 			}
 		}
-		d.Tried = append(d.Tried, "rule "+rule.Name+": takes it")
 		return r.deliver(d, e, rule)
 	}
 	d.Refused = ReasonNoRule
@@ -155,20 +184,17 @@ func whenNote(rule *topology.StageRule, err error) string {
 }
 
 // deliver picks the stamps of a rule. Events that inform go to all of them.
-func (r *Router) deliver(d Decision, e *Event, rule *topology.StageRule) Decision {
+func (r *Router) deliver(d Decision, e *Event, rule *rule) Decision {
+	d.Tried = explained(d.Tried, rule.takes)
 	if d.Offer {
 		return r.permit(d, e, rule.Stamps, rule.Name)
 	}
-	d.Rule = rule
+	d.Rule = rule.StageRule
 	if rule.Deliver == topology.DeliverAll {
 		return r.permit(d, e, rule.Stamps, rule.Name)
 	}
-	order := rule.Stamps
-	if rule.Deliver == topology.DeliverAny {
-		order = r.nearest(order)
-	}
-	d = r.permit(d, e, order, rule.Name)
-	if d.Local && order[0] == r.view.Me.ID {
+	d = r.permit(d, e, rule.order, rule.Name)
+	if d.Local && rule.order[0] == r.view.Me.ID {
 		// This stamp's own planes have the event; another stamp would do the
 		// work a second time.
 		d.Targets = nil
@@ -177,10 +203,19 @@ func (r *Router) deliver(d Decision, e *Event, rule *topology.StageRule) Decisio
 	}
 	d.Local = false
 	d.Candidates, d.Targets = d.Targets, nil
-	for _, c := range d.Candidates {
-		d.Tried = append(d.Tried, fmt.Sprintf("deliver %s: candidate %s", rule.Deliver, c.Stamp))
+	for i, c := range d.Candidates {
+		d.Tried = append(d.Tried, fmt.Sprintf("deliver %s: %d. %s", rule.Deliver, i+1, c.Stamp))
 	}
 	return d
+}
+
+// explained adds an explanation that belongs to a rule to those of a decision.
+// In the usual case, that the first rule takes the event, it makes no copy.
+func explained(tried, rule []string) []string {
+	if len(tried) == 0 {
+		return slices.Clip(rule)
+	}
+	return append(tried, rule...)
 }
 
 // nearest orders stamps by distance: this stamp, its geo, the others; within

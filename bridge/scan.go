@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unsafe"
 )
 
 // maxDepth bounds the nesting of an event, so that no body can exhaust the
@@ -16,11 +17,15 @@ const maxDepth = 1000
 type scanner struct {
 	s string
 	i int
+
+	// arrays has a bit for each depth: whether what is open there is an array.
+	arrays [maxDepth/64 + 1]uint64
 }
 
 // scanEvent fills e from its body.
 func scanEvent(e *Event) error {
-	sc := &scanner{s: string(e.body)}
+	// The body is not changed any more, so the strings of e can be parts of it.
+	sc := &scanner{s: unsafe.String(unsafe.SliceData(e.body), len(e.body))} //nolint:gosec // as said
 	sc.space()
 	if sc.peek() != '{' {
 		return errors.New("not a JSON object")
@@ -135,38 +140,13 @@ func (sc *scanner) object(depth int, field func(key string) error) error {
 		if err != nil {
 			return err
 		}
-		sc.space()
-		if sc.peek() != ':' {
-			return sc.fail("no colon after a key")
+		if err := sc.colon(); err != nil {
+			return err
 		}
-		sc.i++
-		sc.space()
 		if err := field(key); err != nil {
 			return err
 		}
 		more, err := sc.next('}')
-		if !more {
-			return err
-		}
-	}
-}
-
-func (sc *scanner) array(depth int) error {
-	if depth > maxDepth {
-		return sc.fail("nested too deep")
-	}
-	sc.i++ // [
-	sc.space()
-	if sc.peek() == ']' {
-		sc.i++
-		return nil
-	}
-	for {
-		sc.space()
-		if err := sc.value(depth + 1); err != nil {
-			return err
-		}
-		more, err := sc.next(']')
 		if !more {
 			return err
 		}
@@ -187,140 +167,33 @@ func (sc *scanner) next(end byte) (more bool, err error) {
 	return false, sc.fail("no comma between values")
 }
 
-// value reads any value and forgets it. depth is that of the value.
-func (sc *scanner) value(depth int) error {
-	switch c := sc.peek(); {
-	case c == '"':
-		return sc.skipString()
-	case c == '{':
-		return sc.object(depth, func(string) error { return sc.value(depth + 1) })
-	case c == '[':
-		return sc.array(depth)
-	case c == 't':
-		return sc.word("true")
-	case c == 'f':
-		return sc.word("false")
-	case c == 'n':
-		return sc.word("null")
-	case c == '-' || c >= '0' && c <= '9':
-		return sc.number()
-	}
-	return sc.fail("not a value")
-}
-
-func (sc *scanner) word(w string) error {
-	if len(sc.s)-sc.i < len(w) || sc.s[sc.i:sc.i+len(w)] != w {
-		return sc.fail("not a value")
-	}
-	sc.i += len(w)
-	return nil
-}
-
-func (sc *scanner) number() error {
-	if sc.peek() == '-' {
-		sc.i++
-	}
-	if sc.peek() == '0' {
-		sc.i++
-	} else if !sc.digits() {
-		return sc.fail("not a number")
-	}
-	if sc.peek() == '.' {
-		sc.i++
-		if !sc.digits() {
-			return sc.fail("not a number")
-		}
-	}
-	if c := sc.peek(); c == 'e' || c == 'E' {
-		sc.i++
-		if c := sc.peek(); c == '+' || c == '-' {
-			sc.i++
-		}
-		if !sc.digits() {
-			return sc.fail("not a number")
-		}
-	}
-	return nil
-}
-
-func (sc *scanner) digits() bool {
-	from := sc.i
-	for sc.i < len(sc.s) && sc.s[sc.i] >= '0' && sc.s[sc.i] <= '9' {
-		sc.i++
-	}
-	return sc.i > from
-}
-
 // str reads a string and returns it unescaped.
 func (sc *scanner) str() (string, error) {
 	if sc.peek() != '"' {
 		return "", sc.fail("not a string")
 	}
 	from := sc.i
-	plain := true
-	for sc.i++; sc.i < len(sc.s); sc.i++ {
-		switch c := sc.s[sc.i]; {
-		case c == '"':
-			sc.i++
-			if plain {
-				return sc.s[from+1 : sc.i-1], nil
-			}
-			var out string
-			if err := json.Unmarshal([]byte(sc.s[from:sc.i]), &out); err != nil {
-				return "", sc.fail("bad escape in a string")
-			}
-			return out, nil
-		case c == '\\':
-			plain = false
-			sc.i++
-		case c < 0x20:
-			return "", sc.fail("control character in a string")
-		}
+	if end := plain(sc.s, from+1); end < len(sc.s) && sc.s[end] == '"' {
+		sc.i = end + 1
+		return sc.s[from+1 : end], nil
 	}
-	return "", sc.fail("string without end")
-}
-
-// skipString reads a string without unescaping it.
-func (sc *scanner) skipString() error {
-	for sc.i++; sc.i < len(sc.s); sc.i++ {
-		switch c := sc.s[sc.i]; {
-		case c == '"':
-			sc.i++
-			return nil
-		case c == '\\':
-			if err := sc.escape(); err != nil {
-				return err
-			}
-		case c < 0x20:
-			return sc.fail("control character in a string")
-		}
+	if err := sc.skipString(); err != nil {
+		return "", err
 	}
-	return sc.fail("string without end")
-}
-
-// escape checks the escape at a backslash and stops on its last character.
-func (sc *scanner) escape() error {
-	sc.i++
-	switch sc.peek() {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return nil
-	case 'u':
-		for range 4 {
-			sc.i++
-			if !isHex(sc.peek()) {
-				return sc.fail("bad escape in a string")
-			}
-		}
-		return nil
+	var out string
+	if err := json.Unmarshal([]byte(sc.s[from:sc.i]), &out); err != nil {
+		return "", sc.fail("bad escape in a string")
 	}
-	return sc.fail("bad escape in a string")
-}
-
-func isHex(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+	return out, nil
 }
 
 func (sc *scanner) space() {
+	if sc.i < len(sc.s) && sc.s[sc.i] <= ' ' { // hardly ever: then this is all
+		sc.spaces()
+	}
+}
+
+func (sc *scanner) spaces() {
 	for sc.i < len(sc.s) {
 		switch sc.s[sc.i] {
 		case ' ', '\t', '\n', '\r':

@@ -57,6 +57,7 @@ var imports = map[string][]string{
 	// A federation in a test, and what is shown with it.
 	"test/fed":      {"gateway", "internal/federation", "internal/natstest", "topology"},
 	"test/e2e":      {"test/fed"},
+	"test/bench":    {},
 	"test/contrast": {},
 	"test/readme":   {},
 }
@@ -67,6 +68,7 @@ var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
 	"gateway":         {"internal/demo", "internal/federation"},
 	"auth":            {"auth/keystore"},
+	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/e2e":        {"auth", "auth/keystore", "bridge", "gateway", "internal/demo", "topology"},
 }
 
