@@ -29,9 +29,10 @@ type Fed struct {
 }
 
 // New starts every stamp of a topology and waits until all links are up. All
-// of it ends with the test.
+// of it ends with the test, and nothing of it may be left then: see NoLeaks.
 func New(t testing.TB, topologyYAML string) *Fed {
 	t.Helper()
+	NoLeaks(t)
 	f := &Fed{t: t, board: newBoard(t)}
 	var err error
 	f.Federation, err = federation.New(federation.Config{
