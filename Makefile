@@ -35,6 +35,11 @@ fuzz: ## every fuzz target, FOR=30s each
 		go test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FOR) "$$(dirname $$file)" || exit 1; \
 	done
 
+.PHONY: chaos
+chaos: ## random trouble, then the books; SEED=7 FOR=60s again, else SEEDS=3 fresh ones
+	CHAOS_SEED=$(or $(SEED),fresh) CHAOS_SEEDS=$(or $(SEEDS),3) CHAOS_FOR=$(FOR) \
+		go test ./test/chaos -run '^TestChaos$$' -count 1 -v -timeout 10h
+
 .PHONY: bench
 bench: ## every benchmark
 	go test -run '^$$' -bench . -benchmem -timeout 30m ./...

@@ -56,6 +56,7 @@ var imports = map[string][]string{
 	// A federation in a test, and what is shown with it.
 	"test/fed":      {"gateway", "internal/federation", "internal/natstest", "topology"},
 	"test/e2e":      {"test/fed"},
+	"test/chaos":    {},
 	"test/contrast": {},
 	"test/readme":   {},
 }
@@ -66,6 +67,7 @@ var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
 	"gateway":         {"internal/demo", "internal/federation"},
 	"auth":            {"auth/keystore"},
+	"test/chaos":      {"bridge", "test/fed", "topology"},
 	"test/e2e":        {"auth", "auth/keystore", "bridge", "gateway", "internal/demo", "topology"},
 }
 

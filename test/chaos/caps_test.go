@@ -1,0 +1,15 @@
+package chaos_test
+
+// What the books may ask for. A part of the product that does not promise
+// something yet is switched off here, and nowhere else.
+const (
+	// asksOrderAcrossSubjects: events of one context keep their order at a
+	// plane that subscribes to several subjects.
+	asksOrderAcrossSubjects = false
+	// asksBarrier: a task of `deliver: all` never ends early and never waits
+	// for ever.
+	asksBarrier = false
+	// asksOneOfAny: with `deliver: any` and `first` exactly one stamp takes a
+	// task, also when the chosen one is away.
+	asksOneOfAny = false
+)
