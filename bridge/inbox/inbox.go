@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -217,6 +218,8 @@ func (in *Inbox) commit(ctx context.Context) error {
 	if err := in.cfg.Deliver.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("flush deliveries: %w", err)
 	}
+	crash.At(crash.InboxFlushed)
+	defer crash.At(crash.InboxSaved)
 	for _, seq := range in.fresh {
 		in.progress.done(seq)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -68,6 +69,7 @@ func (h *hold) put(ctx context.Context, target topology.StampID, items []*item) 
 	for i, f := range futures {
 		select {
 		case pa := <-f.Ok():
+			crash.At(crash.OutboxHeld)
 			items[i].done()
 			n++
 			if !pa.Duplicate {

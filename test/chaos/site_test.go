@@ -174,15 +174,14 @@ func (s *site) reshape(change func(*shape)) {
 	}
 	s.versions = append(s.versions, version{mesh: mesh, since: time.Now()})
 	assert.NoError(s.t, s.fed.SetTopology(text))
-	assert.Eventually(s.t, func() bool {
+	assert.EventuallyWithT(s.t, func(c *assert.CollectT) {
 		for _, st := range s.fed.Stamps() {
 			_, in := mesh.View(st.ID)
-			if g := st.Gateway(); in && g != nil && g.Status().Topology.Hash != mesh.Hash {
-				return false
+			if g := st.Gateway(); in && g != nil {
+				assert.Equal(c, mesh.Hash, g.Status().Topology.Hash, "topology of %s: %s", st.ID, g.Status().Topology.Err)
 			}
 		}
-		return true
-	}, fed.Patience, 10*time.Millisecond, "topology not in force")
+	}, fed.Patience, 10*time.Millisecond)
 	s.versions[len(s.versions)-2].until = time.Now()
 }
 
