@@ -36,6 +36,11 @@ fuzz: ## every fuzz target, FOR=30s each
 		go test -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FOR) "$$(dirname $$file)" || exit 1; \
 	done
 
+.PHONY: chaos
+chaos: ## random trouble, then the books; SEED=7 FOR=60s again, else SEEDS=3 fresh ones
+	CHAOS_SEED=$(or $(SEED),fresh) CHAOS_SEEDS=$(or $(SEEDS),3) CHAOS_FOR=$(FOR) \
+		go test ./test/chaos -run '^TestChaos$$' -count 1 -v -timeout 10h
+
 .PHONY: bench
 bench: ## the table of docs/benchmarks.md; LONG=1 ONLY=Latency UPDATE=1 ARGS="-cpuprofile cpu.out"
 	LONG=$(LONG) UPDATE=$(UPDATE) ALONE=$(ALONE) go test -run '^$$' -bench '$(ONLY)' -benchtime 1x -timeout 60m $(ARGS) ./test/bench

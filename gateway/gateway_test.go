@@ -1,10 +1,12 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +96,30 @@ func TestCutStampIsReadyAndDegraded(t *testing.T) {
 
 	sb.Heal("leaf")
 	require.Eventually(t, func() bool { return status().Condition == gateway.ConditionOK }, 20*time.Second, 10*time.Millisecond)
+}
+
+// TestChangeDuringTheStartIsNoticed: the topology changes after the process has
+// read it and before it watches.
+func TestChangeDuringTheStartIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	sb := demo.NewSwitchboard()
+	t.Cleanup(func() { require.NoError(t, sb.Close()) })
+	var o gateway.Options
+	f, err := federation.New(federation.Config{
+		Topology: []byte(twoStamps), Dir: dir, Board: board{sb}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Options: func(of *gateway.Options) { o = *of },
+	})
+	require.NoError(t, err)
+	g, err := gateway.New(o, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	before := g.Status().Topology.Hash
+	require.NoError(t, f.SetTopology([]byte(strings.Replace(twoStamps, "name: dev, ring", "name: other, ring", 1))))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx, func() {}) }()
+	require.Eventually(t, func() bool { return g.Status().Topology.Hash != before }, 10*time.Second, 10*time.Millisecond)
+	stop()
+	require.NoError(t, <-done)
 }
 
 func TestAdminFace(t *testing.T) {

@@ -14,9 +14,9 @@ import (
 // editor or a kubelet changes several names in a row.
 const settleTime = 100 * time.Millisecond
 
-// watch calls changed after something happened to one of paths (files or
-// folders) or to the folder that holds it, until ctx ends. It watches folders,
-// because a file that is replaced, as in a mounted ConfigMap, is a new file.
+// watch calls changed once it watches, and then after something happened to one
+// of paths (files or folders) or to the folder that holds it, until ctx ends. It
+// watches folders, because a file that is replaced, as in a mounted ConfigMap, is a new file.
 func watch(ctx context.Context, paths []string, changed func(context.Context)) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -32,8 +32,7 @@ func watch(ctx context.Context, paths []string, changed func(context.Context)) e
 			return fmt.Errorf("watch %s: %w", dir, err)
 		}
 	}
-	settle := time.NewTimer(time.Hour)
-	settle.Stop()
+	settle := time.NewTimer(settleTime) // what changed before anybody watched counts, too
 	defer settle.Stop()
 	for {
 		select {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -41,6 +42,7 @@ func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) error {
 	if in.progress.has(meta.Sequence.Stream) {
 		return nil
 	}
+	crash.At(crash.InboxArrived)
 	a := read(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream)
 	in.metrics.received.WithLabelValues(string(a.from)).Inc()
 	repeated, err := in.known.repeated(ctx, in.stream, in.cfg.Me, a)
@@ -144,6 +146,7 @@ func (in *Inbox) deliver(a arrival) error {
 	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
+	crash.At(crash.InboxDelivered)
 	in.fresh = append(in.fresh, a.seq)
 	in.metrics.delivered.WithLabelValues(string(a.from)).Inc()
 	if !a.captured.IsZero() {

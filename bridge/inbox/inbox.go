@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -231,6 +232,8 @@ func (in *Inbox) commit(ctx context.Context) error {
 	if err := in.cfg.Gate.Commit(ctx); err != nil {
 		return err
 	}
+	crash.At(crash.InboxFlushed)
+	defer crash.At(crash.InboxSaved)
 	for _, seq := range in.fresh {
 		in.progress.done(seq)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
 )
 
 // An ack is a target's answer about one item.
@@ -20,6 +21,7 @@ type ack struct {
 
 // onAck gives an answer to the lane that waits for it.
 func (o *Outbox) onAck(ctx context.Context, m *nats.Msg) {
+	crash.At(crash.OutboxAnswered)
 	_, from, rest, ok := bridge.Address(m.Subject)
 	if !ok {
 		return

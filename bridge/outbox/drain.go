@@ -24,9 +24,9 @@ func (l *lane) park(ctx context.Context, items []*item) {
 		if len(items) == 0 {
 			return
 		}
-		n, err := l.o.hold.put(ctx, l.target, items)
-		l.held.Add(int64(n))
-		l.o.metrics.held.WithLabelValues(string(l.target)).Add(float64(n))
+		n, fresh, err := l.o.hold.put(ctx, l.target, items)
+		l.held.Add(int64(fresh))
+		l.o.metrics.held.WithLabelValues(string(l.target)).Add(float64(fresh))
 		items = items[n:]
 		if err == nil {
 			continue // until nothing has come meanwhile

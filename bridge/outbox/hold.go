@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -46,10 +47,11 @@ func (h *hold) targets(ctx context.Context) (map[topology.StampID]uint64, error)
 	return out, nil
 }
 
-// put stores items in order and calls done on each. It returns early only if
-// ctx ends; the rest is then still in RW_OUT. A repeated store of the same
-// item, after a lost reply, is refused by its Nats-Msg-Id.
-func (h *hold) put(ctx context.Context, target topology.StampID, items []*item) (n int, err error) {
+// put stores items in order and calls done on each. n of them are done, of
+// which fresh were not in the stream before: a repeated store of the same item,
+// after a lost reply or a restart, is refused by its Nats-Msg-Id. What is not
+// done is still in RW_OUT.
+func (h *hold) put(ctx context.Context, target topology.StampID, items []*item) (n, fresh int, err error) {
 	futures := make([]jetstream.PubAckFuture, 0, len(items))
 	for _, it := range items {
 		_, _, key, _ := bridge.Address(it.msg.Subject)
@@ -60,24 +62,28 @@ func (h *hold) put(ctx context.Context, target topology.StampID, items []*item) 
 		id := string(target) + ":" + strconv.FormatUint(it.seq, 10)
 		f, err := h.js.PublishMsgAsync(m, jetstream.WithMsgID(id))
 		if err != nil {
-			return n, fmt.Errorf("store in %s: %w", StreamHold, err)
+			return n, fresh, fmt.Errorf("store in %s: %w", StreamHold, err)
 		}
 		futures = append(futures, f)
 	}
 	for i, f := range futures {
 		select {
-		case <-f.Ok():
+		case pa := <-f.Ok():
+			crash.At(crash.OutboxHeld)
 			items[i].done()
 			n++
+			if !pa.Duplicate {
+				fresh++
+			}
 		case err := <-f.Err():
-			return n, fmt.Errorf("store in %s: %w", StreamHold, err)
+			return n, fresh, fmt.Errorf("store in %s: %w", StreamHold, err)
 		case <-time.After(5 * time.Second):
-			return n, fmt.Errorf("store in %s: %w", StreamHold, nats.ErrTimeout)
+			return n, fresh, fmt.Errorf("store in %s: %w", StreamHold, nats.ErrTimeout)
 		case <-ctx.Done():
-			return n, ctx.Err()
+			return n, fresh, ctx.Err()
 		}
 	}
-	return n, nil
+	return n, fresh, nil
 }
 
 // consumer returns a fresh reader of what is held for target; see

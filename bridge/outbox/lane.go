@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -139,6 +140,7 @@ func (l *lane) settle(f *flight, a ack) (stored bool, err error) {
 
 func (l *lane) send(it *item) error {
 	l.o.metrics.forwarded.WithLabelValues(string(l.target)).Inc()
+	defer crash.At(crash.OutboxSent)
 	return l.o.cfg.Fed.PublishMsg(it.msg)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -204,6 +205,7 @@ func (o *Outbox) handle(ctx context.Context, m jetstream.Msg) error {
 	if err != nil {
 		return fmt.Errorf("read metadata: %w", err)
 	}
+	crash.At(crash.OutboxRead)
 	seq := meta.Sequence.Stream
 	if !o.busy.add(seq) {
 		return m.InProgress() // offered again while a lane still has it
@@ -242,10 +244,12 @@ func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		parties++
 	}
 	left := newCountdown(parties, func() {
+		crash.At(crash.OutboxStored)
 		o.busy.remove(ev.seq)
 		if err := m.Ack(); err != nil {
 			o.cfg.Log.Warn("event not acknowledged, will be sent again", "err", err)
 		}
+		crash.At(crash.OutboxSettled)
 	})
 	if given != nil {
 		if err := o.cfg.Tasks.Give(ctx, given, left.done); err != nil {

@@ -74,11 +74,3 @@ func (e *engine) stop() {
 	e.Shutdown()
 	e.WaitForShutdown()
 }
-
-// leave asks the clients to go elsewhere, gives them the lame duck duration of
-// the options for it, and ends the server. Streams are closed first, so that
-// nobody is told that something is stored when it is not.
-func (e *engine) leave() {
-	e.LameDuckShutdown()
-	e.stop()
-}

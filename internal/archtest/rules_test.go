@@ -18,8 +18,8 @@ var imports = map[string][]string{
 	// What an event is and where it goes. Pure. The mechanisms below it know
 	// the vocabulary and nothing of each other.
 	"bridge":            {"topology"},
-	"bridge/outbox":     {"bridge", "topology"},
-	"bridge/inbox":      {"bridge", "topology"},
+	"bridge/outbox":     {"bridge", "internal/crash", "topology"},
+	"bridge/inbox":      {"bridge", "internal/crash", "topology"},
 	"bridge/deadletter": {"bridge", "topology"},
 	"bridge/live":       {"bridge", "topology"},
 	"bridge/task":       {"bridge", "topology"},
@@ -37,6 +37,7 @@ var imports = map[string][]string{
 
 	// Leaves: small things that belong to no area.
 	"internal/archtest": {},
+	"internal/crash":    {},
 	"internal/health":   {},
 	"internal/natstest": {},
 	"internal/run":      {},
@@ -58,6 +59,7 @@ var imports = map[string][]string{
 	"test/fed":      {"gateway", "internal/federation", "internal/natstest", "topology"},
 	"test/e2e":      {"test/fed"},
 	"test/bench":    {},
+	"test/chaos":    {},
 	"test/contrast": {},
 	"test/readme":   {},
 }
@@ -69,6 +71,7 @@ var inTests = map[string][]string{
 	"gateway":         {"internal/demo", "internal/federation"},
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
+	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
 	"test/e2e":        {"auth", "auth/keystore", "bridge", "gateway", "internal/demo", "topology"},
 }
 

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,4 +141,29 @@ func TestSlowLinkLosesNothing(t *testing.T) {
 		f.Publish("control", triggered, event(triggered, fmt.Sprint(i), "far", fmt.Sprint(i%50)))
 	}
 	requireInOrder(t, tap.Bodies(n), n, 50)
+}
+
+// TestStopKeepsWhatTheServerTook: a client publishes while its stamp stops, and
+// what the server confirmed to have arrives.
+func TestStopKeepsWhatTheServerTook(t *testing.T) {
+	f := fed.New(t, world)
+	tap := f.Tap("hub", triggered, "")
+	nc := f.Client("control")
+	var taken []string
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; nc.IsConnected(); i++ {
+			body := event(triggered, fmt.Sprint(i), "prod", "k")
+			if nc.Publish(triggered, body) == nil && nc.FlushTimeout(fed.Patience) == nil {
+				taken = append(taken, string(body))
+			}
+		}
+	})
+	require.Len(t, tap.Bodies(10), 10)
+	f.Stop("control")
+	wg.Wait()
+	nc.Close()
+	f.Restart("control")
+	require.Greater(t, len(taken), 10)
+	require.Equal(t, taken[10:], tap.Bodies(len(taken)-10))
 }

@@ -27,13 +27,26 @@ type board struct {
 	addrs map[cable]string
 	lines map[cable]*toxiproxy.Proxy
 	cut   map[string]bool
+	toxic map[string][]poison // by stamp
 }
+
+// A poison is a toxic that a stamp's lines have, whoever else has put some on
+// the same lines.
+type poison struct {
+	kind  string
+	toxic toxics.Toxic
+}
+
+// name tells the toxics of the two ends of a line apart.
+func (p poison) name(stamp, stream string) string { return p.kind + "-" + stamp + "-" + stream }
+
+var streams = []string{"upstream", "downstream"}
 
 func newBoard(t testing.TB) *board {
 	b := &board{
 		t:      t,
 		server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop()),
-		addrs:  map[cable]string{}, lines: map[cable]*toxiproxy.Proxy{}, cut: map[string]bool{},
+		addrs:  map[cable]string{}, lines: map[cable]*toxiproxy.Proxy{}, cut: map[string]bool{}, toxic: map[string][]poison{},
 	}
 	t.Cleanup(b.close)
 	return b
@@ -67,6 +80,13 @@ func (b *board) Forward(to, facet, target string) error {
 		}
 		p = toxiproxy.NewProxy(b.server, fmt.Sprintf("%s-%s-%s", c.from, c.to, c.facet), addr, target)
 		b.lines[c] = p
+		for _, stamp := range []string{c.from, c.to} {
+			for _, one := range b.toxic[stamp] {
+				if err := one.put(stamp, p); err != nil {
+					return fmt.Errorf("relay %s: %w", p.Name, err)
+				}
+			}
+		}
 		if b.cut[c.from] || b.cut[c.to] {
 			continue
 		}
@@ -106,24 +126,39 @@ func (b *board) setCut(stamp string, cut bool) {
 	})
 }
 
-// addToxic puts a toxic on both directions of every line of a stamp.
+// addToxic puts a toxic on both directions of every line of a stamp, also of
+// those that come later.
 func (b *board) addToxic(stamp, kind string, toxic toxics.Toxic) {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.each(stamp, func(_ cable, p *toxiproxy.Proxy) {
-		for _, stream := range []string{"upstream", "downstream"} {
-			_, err := p.Toxics.AddToxicJson(toxicJSON(kind, stream, toxic))
-			require.NoError(b.t, err)
-		}
-	})
+	one := poison{kind, toxic}
+	b.toxic[stamp] = append(b.toxic[stamp], one)
+	b.each(stamp, func(_ cable, p *toxiproxy.Proxy) { require.NoError(b.t, one.put(stamp, p)) })
 }
 
+func (p poison) put(stamp string, line *toxiproxy.Proxy) error {
+	for _, stream := range streams {
+		if _, err := line.Toxics.AddToxicJson(toxicJSON(p.name(stamp, stream), p.kind, stream, p.toxic)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear takes off what addToxic put on for a stamp.
 func (b *board) clear(stamp string) {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.each(stamp, func(_ cable, p *toxiproxy.Proxy) { p.Toxics.ResetToxics(b.t.Context()) })
+	for _, one := range b.toxic[stamp] {
+		b.each(stamp, func(_ cable, p *toxiproxy.Proxy) {
+			for _, stream := range streams {
+				require.NoError(b.t, p.Toxics.RemoveToxic(b.t.Context(), one.name(stamp, stream)))
+			}
+		})
+	}
+	delete(b.toxic, stamp)
 }
 
 func (b *board) close() {

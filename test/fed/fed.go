@@ -23,19 +23,21 @@ const Patience = 20 * time.Second
 // A Fed is a running federation. Its methods fail the test.
 type Fed struct {
 	*federation.Federation
+	Dir string // what it keeps on disk: see federation.Config
 
 	t     testing.TB
 	board *board
 }
 
 // New starts every stamp of a topology and waits until all links are up. All
-// of it ends with the test.
+// of it ends with the test, and nothing of it may be left then: see NoLeaks.
 func New(t testing.TB, topologyYAML string) *Fed {
 	t.Helper()
-	f := &Fed{t: t, board: newBoard(t)}
+	NoLeaks(t)
+	f := &Fed{Dir: t.TempDir(), t: t, board: newBoard(t)}
 	var err error
 	f.Federation, err = federation.New(federation.Config{
-		Topology: []byte(topologyYAML), Dir: t.TempDir(), Board: f.board,
+		Topology: []byte(topologyYAML), Dir: f.Dir, Board: f.board,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	require.NoError(t, err)
@@ -100,8 +102,8 @@ func (f *Fed) BlackHole(stamp topology.StampID) {
 	f.board.addToxic(string(stamp), "timeout", &toxics.TimeoutToxic{Timeout: 0})
 }
 
-func toxicJSON(kind, stream string, attributes any) io.Reader {
-	b, _ := json.Marshal(map[string]any{"name": kind + "-" + stream, "type": kind, "stream": stream, "attributes": attributes}) // numbers only
+func toxicJSON(name, kind, stream string, attributes any) io.Reader {
+	b, _ := json.Marshal(map[string]any{"name": name, "type": kind, "stream": stream, "attributes": attributes}) // numbers only
 	return bytes.NewReader(b)
 }
 

@@ -1,0 +1,21 @@
+package chaos_test
+
+// What the books may ask for. A part of the product that does not promise
+// something yet is switched off here, and nowhere else.
+const (
+	// asksOrderAcrossSubjects: events of one context keep their order at a
+	// plane that subscribes to several subjects.
+	asksOrderAcrossSubjects = false
+	// asksBarrier: a task of `deliver: all` never ends early and never waits
+	// for ever.
+	asksBarrier = false
+	// asksOneOfAny: with `deliver: any` and `first` exactly one stamp takes a
+	// task, also when the chosen one is away.
+	asksOneOfAny = false
+	// asksSteadyRouting: an event that was on its way when its gateway stopped
+	// goes on by the topology that it began with, and not by another as well.
+	asksSteadyRouting = false
+	// asksLastHop: what may or may not have reached a plane when the gateway
+	// died is not delivered to it again if the plane has answered.
+	asksLastHop = false
+)

@@ -1,0 +1,45 @@
+package chaos_test
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/ringway/ringway/topology"
+)
+
+// processOperations stop gateways in order and start them again. What kill -9
+// does is shown with separate processes: TestCrashPoints.
+var processOperations = []operation{
+	{4, 100 * time.Millisecond, 3 * time.Second, func(r *rand.Rand) trouble { return stop{pick(r, stamps)} }},
+	{1, time.Millisecond, 2 * time.Second, func(*rand.Rand) trouble { return roll{} }},
+}
+
+// stop ends a stamp's gateway and starts it again.
+type stop struct{ stamp string }
+
+func (c stop) String() string   { return "stop " + c.stamp }
+func (c stop) claims() []string { return []string{"process:" + c.stamp} }
+func (c stop) begin(s *site)    { s.fed.Stop(topology.StampID(c.stamp)) }
+func (c stop) end(s *site)      { s.fed.Restart(topology.StampID(c.stamp)) }
+
+// roll stops and starts every stamp, one after the other, as an update does.
+type roll struct{}
+
+func (roll) String() string { return "rolling update" }
+
+func (roll) claims() []string {
+	var out []string
+	for _, s := range stamps {
+		out = append(out, "process:"+s)
+	}
+	return out
+}
+
+func (roll) begin(s *site) {
+	for _, name := range stamps {
+		s.fed.Stop(topology.StampID(name))
+		s.fed.Restart(topology.StampID(name))
+	}
+}
+
+func (roll) end(*site) {}

@@ -1,0 +1,101 @@
+package fed
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// NoLeaks checks at the end of a test, after every cleanup that is registered
+// later, that no goroutine and no file descriptor is left that was not there
+// when it was called. What ends soon is waited for. Tests that use it do not
+// run in parallel with others of their process.
+func NoLeaks(t testing.TB) {
+	t.Helper()
+	goroutines, descriptors := goroutinesNow(), descriptorsNow()
+	t.Cleanup(func() {
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			for id, stack := range goroutinesNow() {
+				if goroutines[id] == "" && !ours(stack) {
+					assert.Fail(c, "a goroutine is left", stack)
+				}
+			}
+			for fd, what := range descriptorsNow() {
+				if descriptors[fd] != what {
+					assert.Fail(c, "a descriptor is left", "%s: %s", fd, what)
+				}
+			}
+		}, Patience, 20*time.Millisecond)
+	})
+}
+
+// ours reports whether a goroutine belongs to the check itself or is one that
+// a library starts once a process.
+func ours(stack string) bool {
+	for _, part := range onceAProcess {
+		if strings.Contains(stack, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// onceAProcess marks the stacks of goroutines that stay by design.
+var onceAProcess = []string{
+	"testify/assert.", // this check
+	"os/signal.loop",
+	"os/signal.signal_recv",
+	// A toxic that delays, or lets nothing through, is stuck with what it holds
+	// when its relay ends. It is the tests' own.
+	"Shopify/toxiproxy/v2/toxics.",
+}
+
+// goroutineID finds the number in the first line of a stack. Numbers are not
+// used twice.
+var goroutineID = regexp.MustCompile(`^goroutine (\d+) `)
+
+// goroutinesNow returns the stack of every goroutine by its number.
+func goroutinesNow() map[string]string {
+	buf := make([]byte, 1<<20)
+	for {
+		n := runtime.Stack(buf, true)
+		if n < len(buf) {
+			buf = buf[:n]
+			break
+		}
+		buf = make([]byte, 2*len(buf))
+	}
+	out := map[string]string{}
+	for stack := range strings.SplitSeq(string(buf), "\n\n") {
+		if m := goroutineID.FindStringSubmatch(stack); m != nil {
+			out[m[1]] = stack
+		}
+	}
+	return out
+}
+
+// descriptorsNow returns what every open descriptor leads to, by its number;
+// nothing where /proc does not tell.
+func descriptorsNow() map[string]string {
+	const dir = "/proc/self/fd"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for _, e := range entries {
+		to, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if err != nil || strings.HasPrefix(to, "/proc/") || strings.HasPrefix(to, "anon_inode:[event") {
+			continue // this reading itself; the runtime's poller, which stays
+		}
+		out[e.Name()] = to
+	}
+	return out
+}
