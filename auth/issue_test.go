@@ -181,7 +181,7 @@ func TestIssueRenewsWhatIsInItsLastThird(t *testing.T) {
 	o := w.order("hub")
 	o.Before, o.Now = *first, w.now.Add(300*24*time.Hour)
 	second := w.issue(o)
-	require.Equal(t, []string{"gateway.crt", "gateway.key", "leaf.creds", "link.crt", "link.key"}, changed(first, second))
+	require.Equal(t, []string{"gateway.crt", "gateway.key", "leaf.creds", "link.crt", "link.key", "peer.crt", "peer.key"}, changed(first, second))
 	items, err := auth.Expirations(second)
 	require.NoError(t, err)
 	require.False(t, items[0].Expired(w.now.Add(600*24*time.Hour)))
