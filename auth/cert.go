@@ -101,6 +101,17 @@ func linkPair(f *Folder) pair {
 	return pair{"link", f.LinkCert, f.LinkKey, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 }
 
+// peerPair is for the routes between the replicas of a stamp. It is no
+// client's certificate, so that no hub takes its bearer for a hub; both ends
+// of a route ask for PeerName.
+func peerPair(f *Folder) pair {
+	return pair{"peer", f.PeerCert, f.PeerKey, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+}
+
+// PeerName is the only name in the certificate by which the replicas of a
+// stamp know each other. No host is called so.
+func PeerName(s topology.StampID) string { return "peer." + string(s) + ".ringway.internal" }
+
 // issue returns a certificate for stamp s at hosts: old if it will do.
 func (a *Authority) issue(s topology.StampID, federation string, hosts []string, old pair, random io.Reader, now time.Time) (pair, error) {
 	if a.serves(old, hosts, now) {

@@ -86,7 +86,7 @@ func TestCAChangesWhileBothAreTrusted(t *testing.T) {
 	o := w.order("hub")
 	o.Before = *first
 	second := w.issue(o)
-	require.Equal(t, []string{"ca.crt", "gateway.crt", "gateway.key", "link.crt", "link.key"}, changed(first, second))
+	require.Equal(t, []string{"ca.crt", "gateway.crt", "gateway.key", "link.crt", "link.key", "peer.crt", "peer.key"}, changed(first, second))
 	require.NoError(t, parsed(t, second.LinkCert).CheckSignatureFrom(parsed(t, cert)))
 }
 

@@ -35,14 +35,14 @@ func (f *Folder) Show() ([]Item, error) {
 		var items []Item
 		var err error
 		switch name {
-		case FileAppKey, FileRelayKey, FileDeliverKey, FileGatewayKey, FileLinkKey:
+		case FileAppKey, FileRelayKey, FileDeliverKey, FileGatewayKey, FileLinkKey, FilePeerKey:
 			continue
 		case FileLeafCreds, FileFedCreds:
 			var token string
 			if token, err = jwt.ParseDecoratedJWT(b); err == nil {
 				items, err = tokenItem(token)
 			}
-		case FileCA, FileGatewayCert, FileLinkCert:
+		case FileCA, FileGatewayCert, FileLinkCert, FilePeerCert:
 			if len(b) > 0 {
 				items, err = certificateItems(b)
 			}

@@ -38,6 +38,8 @@ const (
 	FileGatewayKey  = "gateway.key"
 	FileLinkCert    = "link.crt"
 	FileLinkKey     = "link.key"
+	FilePeerCert    = "peer.crt" // routes between the replicas of a stamp
+	FilePeerKey     = "peer.key"
 )
 
 // A Folder is everything by which a stamp proves who it is. Most of it is
@@ -54,6 +56,7 @@ type Folder struct {
 	CA                      []byte // PEM, one or more certificates
 	GatewayCert, GatewayKey []byte // PEM; empty in a leaf stamp, as the two below
 	LinkCert, LinkKey       []byte
+	PeerCert, PeerKey       []byte // PEM; empty in a folder of an older version
 }
 
 // Files returns the contents of the folder by the names of its files. Files
@@ -88,7 +91,7 @@ func FolderOf(files map[string][]byte) (*Folder, error) {
 	}
 	var missing []string
 	for _, name := range Files() {
-		if len(files[name]) == 0 && !slices.Contains(hubFiles(), name) {
+		if len(files[name]) == 0 && !slices.Contains(optional(), name) {
 			missing = append(missing, name)
 		}
 	}
@@ -114,7 +117,11 @@ func Files() []string {
 		slices.Collect(maps.Keys(f.texts())), slices.Collect(maps.Keys(f.blobs())))))
 }
 
-func hubFiles() []string { return []string{FileGatewayCert, FileGatewayKey, FileLinkCert, FileLinkKey} }
+// optional names the files that not every folder has: those of hubs, and those
+// that only stamps with replicas need and that older folders lack.
+func optional() []string {
+	return []string{FileGatewayCert, FileGatewayKey, FileLinkCert, FileLinkKey, FilePeerCert, FilePeerKey}
+}
 
 func (f *Folder) texts() map[string]*string {
 	return map[string]*string{
@@ -129,6 +136,7 @@ func (f *Folder) blobs() map[string]*[]byte {
 		FileAppKey: &f.AppSeed, FileRelayKey: &f.RelaySeed, FileDeliverKey: &f.DeliverSeed,
 		FileCA: &f.CA, FileGatewayCert: &f.GatewayCert, FileGatewayKey: &f.GatewayKey,
 		FileLinkCert: &f.LinkCert, FileLinkKey: &f.LinkKey,
+		FilePeerCert: &f.PeerCert, FilePeerKey: &f.PeerKey,
 	}
 }
 

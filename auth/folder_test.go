@@ -134,6 +134,7 @@ func TestShow(t *testing.T) {
 		"leaf.creds user hub 365 []",
 		"link.crt certificate hub 365 [localhost ws.example.com 127.0.0.1 ::1 2001:db8::1]",
 		"operator.jwt operator test never []",
+		"peer.crt certificate hub 365 [peer.hub.ringway.internal]",
 		"relay.jwt account RELAY-hub never []",
 		"sys.jwt account SYS never []",
 	}, got)
@@ -154,7 +155,7 @@ func TestExpirationsComeSoonestFirst(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, []string{
-		"hub gateway.crt", "hub leaf.creds", "hub link.crt", "x leaf.creds", "links ca.crt", "links ca.crt",
+		"hub gateway.crt", "hub leaf.creds", "hub link.crt", "hub peer.crt", "x leaf.creds", "x peer.crt", "links ca.crt", "links ca.crt",
 	}, got)
-	require.Equal(t, []string{"links ca.crt", "links ca.crt"}, got[4:])
+	require.Equal(t, []string{"links ca.crt", "links ca.crt"}, got[6:])
 }

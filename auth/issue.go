@@ -101,8 +101,18 @@ func (o *Order) users(f *Folder) error {
 	return errors.Join(errs[:]...)
 }
 
-// certificates gives a hub its two certificates; a leaf needs none.
+// certificates gives every stamp the certificate for its replicas, and a hub
+// its two for links.
 func (o *Order) certificates(f *Folder) error {
+	peer, err := o.Authority.issue(o.Stamp.ID, o.Federation, []string{PeerName(o.Stamp.ID)}, peerPair(&o.Before), o.Random, o.Now)
+	switch {
+	case err == nil:
+		f.PeerCert, f.PeerKey = peer.cert, peer.key
+	case errors.Is(err, ErrNoAuthorityKey) && o.Stamp.Replicas <= 1:
+		// One replica has no peers, and nobody has to bring it a certificate.
+	default:
+		return err
+	}
 	if o.Stamp.Link.Kind != topology.LinkHub {
 		return nil
 	}

@@ -29,6 +29,7 @@ const (
 	everything    = ">"
 	keptnSubjects = "sh.keptn.>"
 	capturePrefix = "cap."
+	storePrefix   = "put."
 )
 
 // grant is what a user may do. Empty is nothing at all.
@@ -59,13 +60,14 @@ func bridgeUser() grant {
 }
 
 // relayUser is for the bridge in RELAY: streams RW_OUT, RW_HOLD, RW_STATE,
-// RW_TASK and RW_DLQ, and the live subjects of the stamp's clients. A letter that is sent
-// again is put back under the capture prefix.
+// RW_TASK, RW_DLQ and RW_LEAD, and the live subjects of the stamp's clients. A
+// letter that is sent again is put back under the capture prefix. What is
+// captured by one replica of several is stored under the store prefix.
 func relayUser() grant {
 	return grant{
 		types: []string{jwt.ConnectionTypeInProcess},
-		pub:   []string{capturePrefix + ">", "hold.>", "state.>", "task.>", "dlq.>", "$JS.API.>", "$JS.ACK.>", inbox},
-		sub:   []string{capturePrefix + ">", inbox},
+		pub:   []string{capturePrefix + ">", storePrefix + ">", "hold.>", "state.>", "task.>", "dlq.>", "lead.>", "$JS.API.>", "$JS.ACK.>", inbox},
+		sub:   []string{capturePrefix + ">", "lead.>", inbox},
 	}
 }
 

@@ -137,10 +137,14 @@ func (f *Folder) checkCertificates() error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", FileCA, err)
 	}
-	if !f.Hub() {
-		return nil
+	var errs []error
+	if len(f.PeerCert)+len(f.PeerKey) > 0 {
+		errs = append(errs, ca.check(peerPair(f)))
 	}
-	return errors.Join(ca.check(gatewayPair(f)), ca.check(linkPair(f)))
+	if f.Hub() {
+		errs = append(errs, ca.check(gatewayPair(f)), ca.check(linkPair(f)))
+	}
+	return errors.Join(errs...)
 }
 
 // Hub reports whether the folder has what a hub needs beyond a leaf.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringway/ringway/auth"
 	"github.com/ringway/ringway/bridge/deadletter"
@@ -79,14 +80,20 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer c.close()
-	replicas := 1
+	replicas := g.replicas()
+	if replicas > 1 {
+		return g.runReplica(ctx, ready, c)
+	}
 	box, err := deadletter.Open(ctx, c.relay, c.deliver, replicas, g.reg)
 	if err != nil {
 		return err
 	}
 	g.letters.Store(box)
-	p, err := g.makeParts(c, box, replicas)
+	p, err := g.makeParts(c, box, replicas, g.reg)
 	if err != nil {
+		return err
+	}
+	if p.live, err = g.makeLive(c); err != nil {
 		return err
 	}
 	g.bridge.Store(p)
@@ -103,7 +110,15 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	return s.Run(ctx, ready)
 }
 
-func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int) (*parts, error) {
+func (g *Gateway) makeLive(c *conns) (*live.Carrier, error) {
+	return live.New(live.Config{
+		Me: g.opts.Stamp, Relay: c.relay, Fed: c.fed, Deliver: c.deliver, Router: g.Router,
+		Log: g.log.With("component", "live"), Metrics: g.reg,
+	})
+}
+
+// makeParts makes the parts of which one replica of a stamp runs.
+func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg prometheus.Registerer) (*parts, error) {
 	me := g.opts.Stamp
 	p := &parts{}
 	var err error
@@ -111,7 +126,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int) (*parts
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
 		Send:    func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
 		Away:    func(s topology.StampID) bool { return p.outbox.Away(s) },
-		MaxWait: g.opts.Events.MaxWait, Replicas: replicas, Log: g.log.With("component", "tasks"), Metrics: g.reg,
+		MaxWait: g.opts.Events.MaxWait, Replicas: replicas, Log: g.log.With("component", "tasks"), Metrics: reg,
 	})
 	if err != nil {
 		return nil, err
@@ -119,14 +134,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int) (*parts
 	p.inbox, err = inbox.New(inbox.Config{
 		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks,
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
-		Replicas: replicas, Log: g.log.With("component", "inbox"), Metrics: g.reg,
-	})
-	if err != nil {
-		return nil, err
-	}
-	p.live, err = live.New(live.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Deliver: c.deliver, Router: g.Router,
-		Log: g.log.With("component", "live"), Metrics: g.reg,
+		Replicas: replicas, Log: g.log.With("component", "inbox"), Metrics: reg,
 	})
 	if err != nil {
 		return nil, err
@@ -134,7 +142,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int) (*parts
 	p.outbox, err = outbox.New(outbox.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks,
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas,
-		Log: g.log.With("component", "outbox"), Metrics: g.reg,
+		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})
 	return p, err
 }

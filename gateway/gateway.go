@@ -16,6 +16,7 @@ import (
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/gateway/admin"
 	"github.com/ringway/ringway/gateway/node"
 	"github.com/ringway/ringway/internal/run"
@@ -38,6 +39,7 @@ type Gateway struct {
 	force   atomic.Pointer[inForce]
 	bridge  atomic.Pointer[parts]
 	letters atomic.Pointer[deadletter.Box]
+	lease   atomic.Pointer[lead.Lease] // nil: not yet, or one replica
 }
 
 // New reads the files that o names, checks everything that can be checked
@@ -59,6 +61,7 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 	if g.node, err = node.New(g.nodeConfig(f)); err != nil {
 		return nil, fmt.Errorf("set up NATS: %w", err)
 	}
+	g.replicaMetrics()
 	return g, g.listen()
 }
 
@@ -66,7 +69,8 @@ func (g *Gateway) nodeConfig(f *inForce) node.Config {
 	l := g.opts.Listen
 	return node.Config{
 		View: f.view, Identity: f.identity, Dir: g.opts.Data, Log: g.log,
-		Listen:       node.Listen{Clients: l.Clients, Gateway: l.Gateway, Leafnode: l.Leafnode, WebSocket: l.WebSocket},
+		Listen:       node.Listen{Clients: l.Clients, Gateway: l.Gateway, Leafnode: l.Leafnode, WebSocket: l.WebSocket, Routes: l.Routes, LinkRoutes: l.LinkRoutes},
+		Replica:      node.Replica(g.opts.Replica),
 		SyncInterval: g.opts.Events.SyncInterval,
 		LameDuck:     g.opts.StopGrace / 10,
 		OnLink:       g.metrics.onLink,
@@ -158,6 +162,7 @@ func (g *Gateway) Status() Status {
 		}
 		s.Links = append(s.Links, ls)
 	}
+	s.Replica = g.replicaStatus()
 	if p := g.bridge.Load(); p != nil {
 		s.Targets = targetStatus(p.outbox.Lanes())
 		s.Waiting = p.inbox.Waiting()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/ringway/ringway/topology"
@@ -28,6 +29,9 @@ type Options struct {
 	// not those that the topology advertises: behind NAT, or over a private
 	// line. Only what differs is given.
 	Reach map[topology.StampID]topology.Advertise `yaml:"reach"`
+	// Replica says which of the stamp's replicas this process is. It is needed
+	// if the topology says that the stamp has more than one.
+	Replica Replica `yaml:"replica"`
 	// Log says what is logged and how.
 	Log Log `yaml:"log"`
 	// Events tunes the way of events.
@@ -51,6 +55,28 @@ type Listen struct {
 	Admin string `yaml:"admin"`
 	// Monitoring is where Keptn's pods probe NATS; "off" for none.
 	Monitoring string `yaml:"monitoring"`
+	// Routes is where the other replicas of the stamp connect, if it has some.
+	Routes string `yaml:"routes"`
+	// LinkRoutes is the same for the link servers of a hub.
+	LinkRoutes string `yaml:"linkRoutes"`
+}
+
+// Replica tells one process of a stamp from the others, and where those are.
+type Replica struct {
+	// Name is unique among the replicas and the same after a restart, such as
+	// the name of a pod of a StatefulSet. It stands for a copy of the streams.
+	Name string `yaml:"name"`
+	// Peers lists where the replicas listen for routes, as host:port or host;
+	// this one may be in the list. All of them must be reachable when the stamp
+	// starts for the first time; later a majority.
+	Peers []string `yaml:"peers"`
+	// LinkPeers is the same for listen.linkRoutes of a hub. Left out, it is the
+	// hosts of peers with the port of listen.linkRoutes.
+	LinkPeers []string `yaml:"linkPeers"`
+	// PeersDNS is given instead of peers: a name with an address for each
+	// replica, such as that of a headless Service (with
+	// publishNotReadyAddresses). It is resolved again and again.
+	PeersDNS string `yaml:"peersDNS"`
 }
 
 // Log says what is logged and how.
@@ -90,6 +116,7 @@ func DefaultOptions() Options {
 		Listen: Listen{
 			Clients: ":4222", Gateway: ":7222", Leafnode: ":7422", WebSocket: ":8443",
 			Admin: "127.0.0.1:9222", Monitoring: ":8222",
+			Routes: ":6222", LinkRoutes: ":6223",
 		},
 		Log: Log{Level: "info", Format: "text"},
 		Events: Events{
@@ -117,8 +144,9 @@ func (o Options) Validate() error {
 	for key, v := range map[string]string{
 		"listen.clients": o.Listen.Clients, "listen.gateway": o.Listen.Gateway, "listen.leafnode": o.Listen.Leafnode,
 		"listen.websocket": o.Listen.WebSocket, "listen.admin": o.Listen.Admin, "listen.monitoring": o.Listen.Monitoring,
+		"listen.routes": o.Listen.Routes, "listen.linkRoutes": o.Listen.LinkRoutes,
 	} {
-		if v == "off" && key == "listen.monitoring" {
+		if v == "off" && key == "listen.monitoring" || v == "" && strings.HasSuffix(strings.ToLower(key), "routes") {
 			continue
 		}
 		if _, _, err := net.SplitHostPort(v); err != nil {

@@ -70,6 +70,9 @@ func identityOf(dir string, f *auth.Folder, view *topology.View) (node.Identity,
 		LeafCreds: path(auth.FileLeafCreds),
 		CA:        path(auth.FileCA),
 	}
+	if len(f.PeerCert) > 0 {
+		id.PeerCert, id.PeerKey = path(auth.FilePeerCert), path(auth.FilePeerKey)
+	}
 	if view.Me.Link.Kind == topology.LinkHub {
 		id.GatewayCert, id.GatewayKey = path(auth.FileGatewayCert), path(auth.FileGatewayKey)
 		id.LinkCert, id.LinkKey = path(auth.FileLinkCert), path(auth.FileLinkKey)

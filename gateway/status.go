@@ -39,7 +39,8 @@ type Status struct {
 	Links    []LinkStatus      `json:"links"`
 	Targets  []TargetStatus    `json:"targets"`
 	Waiting  []inbox.Waiting   `json:"waiting"`
-	Parts    map[string]string `json:"parts"` // by name: "ok", or what is wrong
+	Replica  *ReplicaStatus    `json:"replica,omitempty"` // of a stamp that has several
+	Parts    map[string]string `json:"parts"`             // by name: "ok", or what is wrong
 }
 
 // A TopologyStatus says which topology is in force.
@@ -101,6 +102,7 @@ func (s *Status) judge() {
 	if s.Topology.Err != "" {
 		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)
 	}
+	s.Causes = append(s.Causes, s.Replica.causes()...)
 	slices.Sort(s.Causes)
 	switch {
 	case !s.Ready:
@@ -125,6 +127,15 @@ func (b *board) set(part, state string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.parts[part] = state
+}
+
+// clear forgets parts that do not run any more.
+func (b *board) clear(parts ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range parts {
+		delete(b.parts, p)
+	}
 }
 
 func (b *board) snapshot() map[string]string {

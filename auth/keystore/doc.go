@@ -13,6 +13,7 @@
 //	stores/<operator>/accounts/FED/users/<stamp>.leaf.jwt, <stamp>.bridge.jwt
 //	ca/ca.crt  ca/ca.key                             the CA of the links
 //	certs/<stamp>/gateway.crt .key link.crt .key     of hubs
+//	certs/<stamp>/peer.crt .key                      of every stamp
 //	retired/<stamp>/U….jwt                           users that were replaced, so that Revoke knows them
 //
 // What each file is for, and what becomes of the federation if it is lost,

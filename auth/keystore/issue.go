@@ -101,6 +101,7 @@ func (s *Store) places(f *auth.Folder) []place {
 	for name, to := range map[string]*[]byte{
 		auth.FileGatewayCert: &f.GatewayCert, auth.FileGatewayKey: &f.GatewayKey,
 		auth.FileLinkCert: &f.LinkCert, auth.FileLinkKey: &f.LinkKey,
+		auth.FilePeerCert: &f.PeerCert, auth.FilePeerKey: &f.PeerKey,
 	} {
 		out = append(out, place{file: s.path("certs", string(id), name), blob: to})
 	}

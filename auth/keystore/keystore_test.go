@@ -152,7 +152,7 @@ func TestLayoutIsThatOfNSC(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"LOCK", "ca/ca.crt", "ca/ca.key",
-		"certs/hub/gateway.crt", "certs/hub/gateway.key", "certs/hub/link.crt", "certs/hub/link.key",
+		"certs/hub/gateway.crt", "certs/hub/gateway.key", "certs/hub/link.crt", "certs/hub/link.key", "certs/hub/peer.crt", "certs/hub/peer.key",
 		"creds/test/SYS/admin.creds",
 		"stores/test/.nsc",
 		"stores/test/accounts/APP-hub/APP-hub.jwt",

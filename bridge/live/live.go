@@ -27,6 +27,10 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
+// queue is the group in which the replicas of a stamp share messages, so that
+// each is carried once.
+const queue = "ringway"
+
 // A Carrier passes messages of live routes in both directions. Its methods are
 // safe for concurrent use.
 type Carrier struct {
@@ -61,7 +65,7 @@ func New(cfg Config) (*Carrier, error) {
 
 // Run carries until ctx is cancelled.
 func (c *Carrier) Run(ctx context.Context, ready func()) error {
-	in, err := c.cfg.Fed.Subscribe(bridge.LiveFor(c.cfg.Me), c.receive)
+	in, err := c.cfg.Fed.QueueSubscribe(bridge.LiveFor(c.cfg.Me), queue, c.receive)
 	if err != nil {
 		return fmt.Errorf("subscribe live routes: %w", err)
 	}
@@ -89,7 +93,7 @@ func (c *Carrier) Resubscribe() error {
 		if c.subs[p] != nil {
 			continue
 		}
-		s, err := c.cfg.Relay.Subscribe(bridge.CapturePrefix+string(p), c.send)
+		s, err := c.cfg.Relay.QueueSubscribe(bridge.CapturePrefix+string(p), queue, c.send)
 		if err != nil {
 			return fmt.Errorf("subscribe live route %s: %w", p, err)
 		}

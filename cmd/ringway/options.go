@@ -18,13 +18,16 @@ type setting struct {
 
 func (s setting) flag() string {
 	var b strings.Builder
-	for i, r := range strings.ReplaceAll(s.key, ".", "-") {
-		if r >= 'A' && r <= 'Z' {
-			if i > 0 {
+	upper := true // so far in a word of capitals, or at the start
+	for _, r := range strings.ReplaceAll(s.key, ".", "-") {
+		is := r >= 'A' && r <= 'Z'
+		if is {
+			if !upper {
 				b.WriteByte('-')
 			}
 			r += 'a' - 'A'
 		}
+		upper = is
 		b.WriteRune(r)
 	}
 	return b.String()
@@ -51,6 +54,14 @@ func (s setting) set(text string) error {
 			return fmt.Errorf("%s: %q is not a number", s.key, text)
 		}
 		v.SetInt(int64(n))
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String:
+		var list []string
+		for part := range strings.SplitSeq(text, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				list = append(list, part)
+			}
+		}
+		v.Set(reflect.ValueOf(list).Convert(v.Type()))
 	case v.Kind() == reflect.Map:
 		return s.setMap(text)
 	default:

@@ -36,6 +36,7 @@ type Identity struct {
 	CA                      string // certificates that links are verified with
 	GatewayCert, GatewayKey string // hubs: of this stamp as a gateway, both as server and client
 	LinkCert, LinkKey       string // hubs: of the leafnode and WebSocket listeners, also valid for localhost
+	PeerCert, PeerKey       string // of the routes between the replicas of a stamp, if it has several
 }
 
 // credentials is an Identity whose tokens were decoded and checked.

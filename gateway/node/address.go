@@ -43,6 +43,9 @@ func (e *engine) bound(want addresses) (addresses, error) {
 	want.gateway.port = portOf(e.GatewayAddr())
 	want.leafnode.port = v.LeafNode.Port
 	want.websocket.port = v.Websocket.Port
+	if a := e.ClusterAddr(); a != nil {
+		want.linkRoutes.port = a.Port
+	}
 	return want, nil
 }
 

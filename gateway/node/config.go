@@ -30,6 +30,9 @@ type Config struct {
 
 	Listen Listen
 
+	// Replica is needed if the topology says more than one.
+	Replica Replica
+
 	// Log gets the life of the servers; nil is nobody.
 	Log *slog.Logger
 
@@ -68,6 +71,10 @@ type Listen struct {
 	Gateway   string // hubs only
 	Leafnode  string // hubs only
 	WebSocket string // hubs only
+
+	// Routes and LinkRoutes are where the other replicas connect, to the local
+	// and the link server. They are used with more than one replica only.
+	Routes, LinkRoutes string
 }
 
 func (c *Config) setDefaults() {
@@ -93,6 +100,9 @@ func (c *Config) validate() error {
 	var errs []error
 	if c.View == nil || c.View.Me == nil {
 		errs = append(errs, errors.New("config has no view of the topology"))
+	}
+	if c.View != nil && c.View.Me != nil {
+		errs = append(errs, c.Replica.check(c.View.Me))
 	}
 	if c.Dir == "" {
 		errs = append(errs, errors.New("config has no data directory"))
@@ -124,9 +134,10 @@ func (a address) reach() string {
 // ones.
 type addresses struct {
 	clients, gateway, leafnode, websocket address
+	routes, linkRoutes                    address
 }
 
-func parseListen(l Listen, hub bool) (addresses, error) {
+func parseListen(l Listen, hub, replicated bool) (addresses, error) {
 	var a addresses
 	var errs []error
 	parse := func(name, s string, to *address) {
@@ -136,6 +147,12 @@ func parseListen(l Listen, hub bool) (addresses, error) {
 		}
 	}
 	parse("clients", l.Clients, &a.clients)
+	if replicated {
+		parse("routes", l.Routes, &a.routes)
+	}
+	if replicated && hub {
+		parse("linkRoutes", l.LinkRoutes, &a.linkRoutes)
+	}
 	if hub {
 		parse("gateway", l.Gateway, &a.gateway)
 		// The link server needs a leafnode port in any case: the local server

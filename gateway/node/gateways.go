@@ -18,7 +18,6 @@ import (
 // certificate.
 func (p *plan) gateways(o *server.Options) error {
 	me := p.view.Me
-	o.Cluster.Name = linkName(me.ID)
 	o.Gateway = server.GatewayOpts{
 		Name:          linkName(me.ID),
 		Host:          p.at.gateway.host,

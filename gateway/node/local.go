@@ -8,13 +8,16 @@ import (
 
 // local returns the options of the local server.
 func (p *plan) local() (*server.Options, error) {
-	o, err := p.common(localName(p.view.Me.ID), localAccounts())
+	o, err := p.common(p.localName(), localAccounts())
 	if err != nil {
 		return nil, err
 	}
 	o.Host, o.Port = p.at.clients.host, p.at.clients.port
 	o.DefaultSentinel = p.creds.Sentinel
 	p.jetStream(o)
+	if err := p.routes(o); err != nil {
+		return nil, err
+	}
 	if o.LeafNode.Remotes, err = p.remotes(); err != nil {
 		return nil, err
 	}

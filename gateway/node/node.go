@@ -56,13 +56,13 @@ func New(cfg Config) (*Node, error) {
 func (n *Node) newPlan(cfg Config) (*plan, error) {
 	p := &plan{cfg: &n.cfg, view: cfg.View}
 	var err error
-	if p.at, err = parseListen(cfg.Listen, p.hub()); err != nil {
+	if p.at, err = parseListen(cfg.Listen, p.hub(), p.replicated()); err != nil {
 		return nil, err
 	}
 	if p.creds, err = decode(cfg.Identity); err != nil {
 		return nil, err
 	}
-	if p.tls, err = newLinkTLS(cfg.Identity, p.hub(), cfg.Log); err != nil {
+	if p.tls, err = newLinkTLS(cfg.Identity, p.view.Me, cfg.Log); err != nil {
 		return nil, err
 	}
 	p.proxyUser, p.proxyPassword, err = readProxyCredentials(cfg.View.Me.Link.Proxy)
@@ -145,6 +145,9 @@ func (n *Node) up(ctx context.Context) error {
 	defer n.mu.Unlock()
 	at := p.at
 	at.clients.port = portOf(e.Addr())
+	if p.replicated() {
+		at.routes.port = portOf(e.ClusterAddr())
+	}
 	n.plan, n.local = p.movedTo(at), e
 	return nil
 }

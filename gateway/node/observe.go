@@ -3,13 +3,11 @@ package node
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-
-	"github.com/ringway/ringway/topology"
 )
 
 // leaves returns the leafnode connections of e in account a.
@@ -72,7 +70,9 @@ func (p *plan) seenGateways(link *engine) []LinkState {
 	for _, hub := range p.others() {
 		s := LinkState{Peer: hub.ID, Kind: KindGateway, Addr: hub.Link.Advertise.Gateway}
 		out, in := z.OutboundGateways[linkName(hub.ID)], z.InboundGateways[linkName(hub.ID)]
-		s.Up = out != nil && len(in) > 0
+		// A hub's servers each make one connection; of several replicas the
+		// others see none of it.
+		s.Up = out != nil && (len(in) > 0 || p.replicated())
 		if out != nil && out.Connection != nil {
 			s.RTT = duration(out.Connection.RTT)
 		}
@@ -85,20 +85,16 @@ func (p *plan) seenGateways(link *engine) []LinkState {
 func (p *plan) seenLeaves(link *engine) []LinkState {
 	var all []LinkState
 	for _, l := range p.leaves(link, FED) {
-		if l.Name == localName(p.view.Me.ID) {
-			continue
+		peer := stampOf(l.Name)
+		if peer == p.view.Me.ID || slices.ContainsFunc(all, func(s LinkState) bool { return s.Peer == peer }) {
+			continue // its own, or another replica
 		}
 		all = append(all, LinkState{
-			Peer: stampOf(l.Name), Kind: KindLeafIn, Up: true, RTT: duration(l.RTT),
+			Peer: peer, Kind: KindLeafIn, Up: true, RTT: duration(l.RTT),
 			Addr: net.JoinHostPort(l.IP, strconv.Itoa(l.Port)),
 		})
 	}
 	return all
-}
-
-// stampOf returns the stamp that a server of this project is of.
-func stampOf(serverName string) topology.StampID {
-	return topology.StampID(strings.TrimSuffix(serverName, ".link"))
 }
 
 // duration reads the server's way to write a time; 0 if it says nothing.

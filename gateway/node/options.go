@@ -57,14 +57,6 @@ type plan struct {
 
 func (p *plan) hub() bool { return p.view.Me.Link.Kind == topology.LinkHub }
 
-// localName is the name of a stamp's local server: that of the stamp.
-func localName(s topology.StampID) string { return string(s) }
-
-// linkName is the name of a stamp's link server, of its gateway and of the
-// cluster of one that it is. A leafnode refuses a cluster of its own name, so
-// it differs from localName; no stamp has a dot in its name.
-func linkName(s topology.StampID) string { return string(s) + ".link" }
-
 // common returns what the options of both servers share.
 func (p *plan) common(name string, accounts []Account) (*server.Options, error) {
 	resolver, err := p.creds.resolver(accounts...)

@@ -85,7 +85,7 @@ func (p *plan) with(view *topology.View, id Identity) (*plan, error) {
 	if next.hub() != p.hub() {
 		return &next, nil
 	}
-	fresh, err := newLinkTLS(id, next.hub(), p.cfg.Log)
+	fresh, err := newLinkTLS(id, next.view.Me, p.cfg.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,9 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/ringway/ringway/auth"
+	"github.com/ringway/ringway/topology"
 )
 
 // linkTLS holds the TLS configurations of the links of one stamp. They are
@@ -20,9 +23,10 @@ type linkTLS struct {
 	listen  *tls.Config // hubs: leafnode and WebSocket listeners
 	own     *tls.Config // hubs: the local server as a client of the link server
 	leaf    *tls.Config // leaf stamps: as a client of a hub
+	peer    *tls.Config // replicas: both as server and as client of a route
 }
 
-func newLinkTLS(id Identity, hub bool, log *slog.Logger) (*linkTLS, error) {
+func newLinkTLS(id Identity, me *topology.Stamp, log *slog.Logger) (*linkTLS, error) {
 	ca, err := os.ReadFile(id.CA)
 	if err != nil {
 		return nil, fmt.Errorf("read CA of the links: %w", err)
@@ -36,7 +40,14 @@ func newLinkTLS(id Identity, hub bool, log *slog.Logger) (*linkTLS, error) {
 		// A hub may stand behind a proxy that ends TLS, hence 1.2.
 		leaf: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 	}
-	if !hub {
+	if me.Replicas > 1 {
+		peer, err := newKeyPair(id.PeerCert, id.PeerKey, log)
+		if err != nil {
+			return nil, fmt.Errorf("read certificate for the routes of replicas, which auth issue makes: %w", err)
+		}
+		t.peer = peerTLS(auth.PeerName(me.ID), roots, peer)
+	}
+	if me.Link.Kind != topology.LinkHub {
 		return t, nil
 	}
 	gateway, err := newKeyPair(id.GatewayCert, id.GatewayKey, log)
@@ -61,6 +72,38 @@ func newLinkTLS(id Identity, hub bool, log *slog.Logger) (*linkTLS, error) {
 	}
 	t.own = &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: "localhost"}
 	return t, nil
+}
+
+// peerTLS is for both ends of a route. Both show a certificate and want one of
+// the CA with the name of the stamp's peers; where the other end is says
+// nothing. It is a server's certificate at both ends, since one for clients
+// would admit its bearer to the gateways of hubs.
+func peerTLS(name string, roots *x509.CertPool, pair *keyPair) *tls.Config {
+	verify := func(s tls.ConnectionState) error {
+		if len(s.PeerCertificates) == 0 {
+			return errors.New("verify replica: it shows no certificate")
+		}
+		between := x509.NewCertPool()
+		for _, c := range s.PeerCertificates[1:] {
+			between.AddCert(c)
+		}
+		_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{
+			Roots: roots, Intermediates: between, DNSName: name, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		})
+		if err != nil {
+			return fmt.Errorf("verify replica: %w", err)
+		}
+		return nil
+	}
+	return &tls.Config{
+		MinVersion:           tls.VersionTLS13,
+		ServerName:           name,
+		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get() },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.get() },
+		ClientAuth:           tls.RequireAnyClientCert,
+		InsecureSkipVerify:   true, //nolint:gosec // VerifyConnection does it, the same at both ends
+		VerifyConnection:     verify,
+	}
 }
 
 // A keyPair is a certificate with its key, read again when a file changes. It

@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringway/ringway/auth"
 	"github.com/ringway/ringway/gateway/node"
 	"github.com/ringway/ringway/topology"
 )
@@ -105,6 +106,7 @@ func (w *world) identity(s topology.StampID) node.Identity {
 	}
 	id.GatewayCert, id.GatewayKey = w.certificate(dir, "gateway", w.ca, w.caKey)
 	id.LinkCert, id.LinkKey = w.certificate(dir, "link", w.ca, w.caKey)
+	id.PeerCert, id.PeerKey = w.certificate(dir, "peer", w.ca, w.caKey, auth.PeerName(s))
 	return id
 }
 
@@ -172,14 +174,14 @@ func (w *world) authority(name string) (*ecdsa.PrivateKey, *x509.Certificate) {
 }
 
 // certificate writes a certificate for this machine, signed by ca.
-func (w *world) certificate(dir, name string, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (cert, keyFile string) {
+func (w *world) certificate(dir, name string, ca *x509.Certificate, caKey *ecdsa.PrivateKey, names ...string) (cert, keyFile string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(w.t, err)
 	w.serial++
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1000 + w.serial), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames: append(names, "localhost"), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca, key.Public(), caKey)

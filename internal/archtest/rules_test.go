@@ -23,13 +23,14 @@ var imports = map[string][]string{
 	"bridge/deadletter": {"bridge", "topology"},
 	"bridge/live":       {"bridge", "topology"},
 	"bridge/task":       {"bridge", "topology"},
+	"bridge/lead":       {},
 
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
 	"gateway/admin": {"bridge/deadletter"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/task",
+		"bridge", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
 		"gateway/admin", "gateway/node",
 		"internal/run",
 		"topology",
@@ -94,7 +95,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/outbox", "bridge/inbox", "bridge/deadletter", "bridge/live", "bridge/task",
+			"bridge/outbox", "bridge/inbox", "bridge/deadletter", "bridge/lead", "bridge/live", "bridge/task",
 			"gateway", "internal/demo", "internal/natstest", "test",
 		},
 		true,

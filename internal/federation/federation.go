@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -57,6 +58,7 @@ type Federation struct {
 	cfg    Config
 	file   string // topology.yaml on disk
 	stamps []*Stamp
+	signs  []net.PacketConn // of the addresses of replicas
 }
 
 // New writes the files of every stamp; it starts nothing.
@@ -80,7 +82,11 @@ func New(cfg Config) (*Federation, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.stamps = append(f.stamps, newStamp(f, s, reach))
+		st, err := newStamp(f, s, reach)
+		if err != nil {
+			return nil, err
+		}
+		f.stamps = append(f.stamps, st)
 	}
 	return f, nil
 }
@@ -152,6 +158,10 @@ func (f *Federation) Close() error {
 		wg.Go(func() { errs[i] = s.Stop() })
 	}
 	wg.Wait()
+	for _, s := range f.signs {
+		_ = s.Close() // nothing came in
+	}
+	f.signs = nil
 	return errors.Join(errs...)
 }
 

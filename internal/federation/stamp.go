@@ -4,110 +4,120 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/topology"
 )
 
-// A Stamp is one gateway of a Federation. It can be stopped and started again.
+// A Stamp is the gateways of one stamp in a Federation. They can be stopped and
+// started again, all or one by one.
 type Stamp struct {
 	*topology.Stamp
 
-	f    *Federation
-	opts gateway.Options
-
-	mu   sync.Mutex // guards the following fields
-	g    *gateway.Gateway
-	stop context.CancelFunc
-	done chan error
+	f        *Federation
+	replicas []*Replica
 }
 
-func newStamp(f *Federation, s *topology.Stamp, reach map[topology.StampID]topology.Advertise) *Stamp {
-	o := gateway.DefaultOptions()
-	o.Stamp = s.ID
-	o.Topology = f.file
-	o.Identity = identityDir(f.cfg.Dir, s.ID)
-	o.Data = filepath.Join(f.cfg.Dir, "data", string(s.ID))
-	o.Listen = gateway.Listen{
-		Clients: "127.0.0.1:0", Admin: "127.0.0.1:0", Monitoring: "off",
-		Gateway: "127.0.0.1:0", Leafnode: "127.0.0.1:0", WebSocket: "127.0.0.1:0",
+func newStamp(f *Federation, s *topology.Stamp, reach map[topology.StampID]topology.Advertise) (*Stamp, error) {
+	st := &Stamp{Stamp: s, f: f}
+	var p peers
+	if s.Replicas > 1 {
+		var err error
+		if p, err = f.newPeers(s.Replicas); err != nil {
+			return nil, err
+		}
 	}
-	o.Reach = reach
-	if f.cfg.Options != nil {
-		f.cfg.Options(&o)
+	for i := range max(s.Replicas, 1) {
+		st.replicas = append(st.replicas, newReplica(st, i, p, reach))
 	}
-	return &Stamp{Stamp: s, f: f, opts: o}
+	return st, nil
 }
 
-// Start runs the stamp's gateway and returns when it is ready.
+// Start runs the stamp's gateways and returns when they are ready and, if there
+// are several, one of them is active.
 func (s *Stamp) Start(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	g, err := gateway.New(s.opts, s.f.cfg.Log.With("stamp", s.ID))
-	if err != nil {
-		return fmt.Errorf("stamp %s: %w", s.ID, err)
-	}
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ready, done := make(chan struct{}), make(chan error, 1)
 	var wg sync.WaitGroup
-	wg.Go(func() { done <- g.Run(run, func() { close(ready) }) }) // Stop waits for it through done
-	select {
-	case <-ready:
-		s.g, s.stop, s.done = g, stop, done
-		// The next start listens where this one did, for clients come back.
-		s.opts.Listen.Clients = g.ClientAddr()
-		return s.forward()
-	case err := <-done:
-		stop()
-		return fmt.Errorf("stamp %s: %w", s.ID, err)
-	case <-ctx.Done():
-		stop()
-		return fmt.Errorf("stamp %s: %w", s.ID, errors.Join(ctx.Err(), <-done))
+	errs := make([]error, len(s.replicas))
+	for i, r := range s.replicas {
+		wg.Go(func() { errs[i] = r.Start(ctx) })
 	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil || len(s.replicas) == 1 {
+		return err
+	}
+	for s.Active() == nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("stamp %s: no replica is active: %w", s.ID, ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
-// forward leads the relays to where a hub listens now.
+// Stop ends the stamp's gateways in order. A stopped stamp stays stopped.
+func (s *Stamp) Stop() error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(s.replicas))
+	for i, r := range s.replicas {
+		wg.Go(func() { errs[i] = r.Stop() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Gateway returns the running gateway, or the first of several, or nil.
+func (s *Stamp) Gateway() *gateway.Gateway {
+	for _, r := range s.replicas {
+		if g := r.Gateway(); g != nil {
+			return g
+		}
+	}
+	return nil
+}
+
+// Replica returns the i-th of the stamp's replicas, from 0.
+func (s *Stamp) Replica(i int) *Replica { return s.replicas[i] }
+
+// Active returns the replica that moves events, or nil if none does now. The
+// only one of a stamp does whenever it runs.
+func (s *Stamp) Active() *Replica {
+	for _, r := range s.replicas {
+		g := r.Gateway()
+		if g == nil {
+			continue
+		}
+		if st := g.Status(); st.Replica == nil || st.Replica.Active && st.Parts["inbox"] == "ok" && st.Parts["outbox"] == "ok" {
+			return r
+		}
+	}
+	return nil
+}
+
+// URL returns where the stamp's clients find NATS: the addresses of all
+// replicas, with commas between them.
+func (s *Stamp) URL() string {
+	urls := make([]string, 0, len(s.replicas))
+	for _, r := range s.replicas {
+		urls = append(urls, r.URL())
+	}
+	return strings.Join(urls, ",")
+}
+
+// forward leads the relays to where a hub listens now: at the first replica
+// that runs.
 func (s *Stamp) forward() error {
-	if s.Link.Kind != topology.LinkHub {
+	g := s.Gateway()
+	if s.Link.Kind != topology.LinkHub || g == nil {
 		return nil
 	}
-	at := s.g.LinkAddrs()
+	at := g.LinkAddrs()
 	var errs []error
 	for facet, addr := range map[string]string{FacetGateway: at.Gateway, FacetLeafnode: at.Leafnode, FacetWebSocket: at.WebSocket} {
 		errs = append(errs, s.f.cfg.Board.Forward(string(s.ID), facet, addr))
 	}
 	return errors.Join(errs...)
-}
-
-// Stop ends the stamp's gateway in order. A stopped stamp stays stopped.
-func (s *Stamp) Stop() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.g == nil {
-		return nil
-	}
-	s.stop()
-	err := <-s.done
-	s.g = nil
-	if err != nil {
-		return fmt.Errorf("stamp %s: %w", s.ID, err)
-	}
-	return nil
-}
-
-// Gateway returns the running gateway, or nil.
-func (s *Stamp) Gateway() *gateway.Gateway {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.g
-}
-
-// URL returns where the stamp's clients find NATS.
-func (s *Stamp) URL() string {
-	if g := s.Gateway(); g != nil {
-		return g.ClientURL()
-	}
-	return "nats://" + s.opts.Listen.Clients
 }

@@ -60,8 +60,10 @@ func (f *Fed) Linked() {
 	f.t.Helper()
 	require.Eventually(f.t, func() bool {
 		for _, s := range f.Stamps() {
-			if g := s.Gateway(); g != nil && !up(g.Status()) {
-				return false
+			for i := range max(s.Replicas, 1) {
+				if g := s.Replica(i).Gateway(); g != nil && !up(g.Status()) {
+					return false
+				}
 			}
 		}
 		return true
@@ -113,6 +115,39 @@ func (f *Fed) Stop(stamp topology.StampID) { require.NoError(f.t, f.Stamp(stamp)
 // Restart runs a stopped stamp again.
 func (f *Fed) Restart(stamp topology.StampID) {
 	require.NoError(f.t, f.Stamp(stamp).Start(f.t.Context()))
+}
+
+// Replica returns the i-th replica of a stamp, from 0.
+func (f *Fed) Replica(stamp topology.StampID, i int) *federation.Replica {
+	return f.Stamp(stamp).Replica(i)
+}
+
+// StopReplica ends one replica of a stamp in order.
+func (f *Fed) StopReplica(stamp topology.StampID, i int) {
+	f.t.Helper()
+	require.NoError(f.t, f.Replica(stamp, i).Stop())
+}
+
+// StartReplica runs a stopped replica again.
+func (f *Fed) StartReplica(stamp topology.StampID, i int) {
+	f.t.Helper()
+	require.NoError(f.t, f.Replica(stamp, i).Start(f.t.Context()))
+}
+
+// Active waits until a replica of a stamp moves events and returns its number.
+func (f *Fed) Active(stamp topology.StampID) int {
+	f.t.Helper()
+	s, active := f.Stamp(stamp), -1
+	require.Eventually(f.t, func() bool {
+		r := s.Active()
+		for i := range max(s.Replicas, 1) {
+			if r != nil && s.Replica(i) == r {
+				active = i
+			}
+		}
+		return active >= 0
+	}, Patience, time.Millisecond, "no replica of %s is active", stamp)
+	return active
 }
 
 // Client returns a connection of a plain client of a stamp: no credentials,

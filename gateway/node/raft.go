@@ -1,0 +1,43 @@
+package node
+
+import (
+	"time"
+	_ "unsafe" // for go:linkname
+)
+
+// How soon the replicas of a stamp notice that a leader of theirs is gone, and
+// choose another. nats-server's own times (heartbeats of 1 s, elections after 4
+// to 9 s) are made for clusters over continents, and it has no option for
+// them; replicas of a stamp are in one cluster, and the promise is a hand-over
+// in 3 s. They are variables of the server, set before any server starts, the
+// same for the whole process. TestReplicaIsElectedInTime fails if an update of
+// the server no longer takes them.
+//
+// docs/adr/0006-one-active-replica.md argues for it.
+const (
+	raftHeartbeat   = 200 * time.Millisecond
+	raftMinElection = 1000 * time.Millisecond
+	raftMaxElection = 1800 * time.Millisecond
+	raftLostQuorum  = 3 * time.Second
+)
+
+//go:linkname serverHeartbeat github.com/nats-io/nats-server/v2/server.hbInterval
+var serverHeartbeat time.Duration
+
+//go:linkname serverMinElection github.com/nats-io/nats-server/v2/server.minElectionTimeout
+var serverMinElection time.Duration
+
+//go:linkname serverMaxElection github.com/nats-io/nats-server/v2/server.maxElectionTimeout
+var serverMaxElection time.Duration
+
+//go:linkname serverLostQuorum github.com/nats-io/nats-server/v2/server.lostQuorumInterval
+var serverLostQuorum time.Duration
+
+//go:linkname serverLostQuorumCheck github.com/nats-io/nats-server/v2/server.lostQuorumCheck
+var serverLostQuorumCheck time.Duration
+
+func init() { //nolint:gochecknoinits // before any server of this process starts, or it would be a race
+	serverHeartbeat = raftHeartbeat
+	serverMinElection, serverMaxElection = raftMinElection, raftMaxElection
+	serverLostQuorum, serverLostQuorumCheck = raftLostQuorum, raftHeartbeat
+}

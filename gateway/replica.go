@@ -1,0 +1,238 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/bridge/inbox"
+	"github.com/ringway/ringway/bridge/lead"
+	"github.com/ringway/ringway/bridge/live"
+	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/bridge/task"
+	"github.com/ringway/ringway/internal/run"
+)
+
+// A ReplicaStatus is what one replica knows of itself and the others.
+type ReplicaStatus struct {
+	Name    string    `json:"name"`
+	Active  bool      `json:"active"` // it forwards and delivers; otherwise it stands by
+	Since   time.Time `json:"since"`  // of the last change of Active
+	Holder  string    `json:"holder"` // the active one, when last seen; empty if none
+	Want    int       `json:"want"`   // replicas of the stamp, as the topology says
+	Reached int       `json:"reached"`
+	Quorum  bool      `json:"quorum"` // the stamp's streams can be written
+	Err     string    `json:"err,omitempty"`
+}
+
+// causes returns what is wrong among the replicas.
+func (r *ReplicaStatus) causes() []string {
+	switch {
+	case r == nil:
+		return nil
+	case !r.Quorum:
+		return []string{fmt.Sprintf("no quorum: %d of %d replicas reached", r.Reached, r.Want)}
+	case r.Reached < r.Want:
+		return []string{fmt.Sprintf("%d of %d replicas reached", r.Reached, r.Want)}
+	case r.Err != "":
+		return []string{"replica: " + r.Err}
+	}
+	return nil
+}
+
+// replicas returns how many replicas the stamp has.
+func (g *Gateway) replicas() int { return max(g.force.Load().view.Me.Replicas, 1) }
+
+// replicaStatus returns nil for a stamp of one replica.
+func (g *Gateway) replicaStatus() *ReplicaStatus {
+	n := g.node.Replicas()
+	if n.Want <= 1 {
+		return nil
+	}
+	s := &ReplicaStatus{Name: n.Name, Want: n.Want, Reached: n.Reached, Quorum: n.Quorum, Since: g.since}
+	if l := g.lease.Load(); l != nil {
+		is := l.State()
+		s.Active, s.Since, s.Holder, s.Err = is.Active, is.Since, is.Holder, is.Err
+	}
+	return s
+}
+
+// replicaMetrics registers what can be read at any time.
+func (g *Gateway) replicaMetrics() {
+	g.reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ringway_replica_active",
+			Help: "1 while this replica forwards and delivers the events of its stamp.",
+		}, func() float64 {
+			if s := g.replicaStatus(); s == nil || s.Active {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ringway_replica_peers",
+			Help: "Other replicas of the stamp that this one is connected to.",
+		}, func() float64 { return float64(max(g.node.Replicas().Reached-1, 0)) }),
+	)
+}
+
+// runReplica is runBridge for a stamp of several replicas. It is ready at once:
+// clients are served without the other replicas, streams are not.
+func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error {
+	lease, err := lead.New(lead.Config{
+		Relay: c.relay, Name: g.opts.Replica.Name, Replicas: g.replicas(), Log: g.log.With("component", "lead"),
+	})
+	if err != nil {
+		return err
+	}
+	g.lease.Store(lease)
+	carrier, err := g.makeLive(c)
+	if err != nil {
+		return err
+	}
+	var s run.Stack
+	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
+	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier) }))
+	s.Push("lead", run.Func(func(ctx context.Context, ready func()) error {
+		ready()
+		box, err := g.openLetters(ctx, c)
+		if err != nil {
+			return err
+		}
+		return lease.Run(ctx, func(ctx context.Context) { g.act(ctx, c, box, carrier) })
+	}))
+	return s.Run(ctx, ready)
+}
+
+// followRoutes makes the carrier hear the live routes of the topology in force,
+// also while this replica stands by and has no other part that asks.
+func (g *Gateway) followRoutes(ctx context.Context, ready func(), carrier *live.Carrier) error {
+	ready()
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	was := g.Router()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if is := g.Router(); is != was {
+			if err := carrier.Resubscribe(); err != nil {
+				g.log.Warn("live routes not followed, will try again", "err", err)
+				continue
+			}
+			was = is
+		}
+	}
+}
+
+// openLetters opens the dead letters as soon as the stamp's streams can be
+// made. It gives up when ctx ends.
+func (g *Gateway) openLetters(ctx context.Context, c *conns) (*deadletter.Box, error) {
+	for {
+		if err := g.settled(ctx, c); err != nil {
+			return nil, nil //nolint:nilerr,nilnil // told to stop
+		}
+		box, err := deadletter.Open(ctx, c.relay, c.deliver, g.replicas(), g.reg)
+		if err == nil {
+			g.letters.Store(box)
+			return box, nil
+		}
+		g.log.Warn("dead letters not opened, will try again", "err", err)
+	}
+}
+
+// act forwards and delivers until ctx ends.
+func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrier *live.Carrier) {
+	if g.settled(ctx, c) != nil {
+		return
+	}
+	// Parts are made anew: what an earlier term of this replica knew is old.
+	reg := &termRegistry{Registerer: g.reg}
+	defer reg.close()
+	p, err := g.makeParts(c, box, g.replicas(), reg)
+	if err != nil {
+		g.log.Error("parts not made", "err", err)
+		<-ctx.Done()
+		return
+	}
+	p.live = carrier
+	g.bridge.Store(p)
+	defer g.bridge.Store(nil)
+	defer g.board.clear("tasks", "inbox", "outbox")
+	var s run.Stack
+	s.Push("tasks", &keeper{name: "tasks", run: p.tasks.Run, board: g.board, log: g.log})
+	s.Push("inbox", &keeper{name: "inbox", run: p.inbox.Run, board: g.board, log: g.log})
+	s.Push("outbox", &keeper{name: "outbox", run: p.outbox.Run, board: g.board, log: g.log})
+	if err := s.Run(ctx, func() { g.log.Info("events move", "component", "lead") }); err != nil {
+		g.log.Error("parts ended", "err", err)
+	}
+}
+
+// ask bounds one question to a stream whose leader may be gone.
+const ask = 300 * time.Millisecond
+
+// settled returns when every stream of the stamp that exists has a leader, and
+// new ones can be made; or ctx's error. A part that asked before would wait for
+// the answer of a leader that is gone.
+func (g *Gateway) settled(ctx context.Context, c *conns) error {
+	type question struct {
+		nc     *nats.Conn
+		stream string
+	}
+	for _, q := range []question{
+		{c.relay, ""},
+		{c.relay, outbox.StreamOut},
+		{c.relay, outbox.StreamHold},
+		{c.relay, inbox.StreamState},
+		{c.relay, task.Stream},
+		{c.relay, deadletter.Stream},
+		{c.fed, inbox.StreamIn},
+	} {
+		js, err := jetstream.New(q.nc, jetstream.WithDefaultTimeout(ask))
+		if err != nil {
+			return err
+		}
+		for {
+			if q.stream == "" {
+				_, err = js.AccountInfo(ctx)
+			} else {
+				_, err = js.Stream(ctx, q.stream)
+			}
+			if err == nil || errors.Is(err, jetstream.ErrStreamNotFound) {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(ask / 10):
+			}
+		}
+	}
+	return nil
+}
+
+// A termRegistry registers the metrics of parts that come and go.
+type termRegistry struct {
+	prometheus.Registerer
+	mine []prometheus.Collector
+}
+
+// MustRegister remembers what it registers.
+func (r *termRegistry) MustRegister(cs ...prometheus.Collector) {
+	r.Registerer.MustRegister(cs...)
+	r.mine = append(r.mine, cs...)
+}
+
+func (r *termRegistry) close() {
+	for _, c := range r.mine {
+		r.Unregister(c)
+	}
+}
