@@ -23,6 +23,10 @@ const (
 	kindEvent = "ev"   // a stored event; rest is its Key
 	kindAck   = "ack"  // the answer of the stream that stored it; rest is the hop sequence
 	kindLive  = "live" // a message of a live route; rest is its subject
+
+	// A question whether events get through, and its answer; rest is "ask", or
+	// "answer" and the name of the process that asked.
+	kindCanary = "canary"
 )
 
 // Headers of a stored event. The body is never touched.
@@ -80,6 +84,26 @@ func LiveSubject(to, from topology.StampID, subject string) string {
 
 // LiveFor matches every message of live routes sent to stamp to.
 func LiveFor(to topology.StampID) string { return prefix + kindLive + "." + string(to) + ".>" }
+
+// CanaryAsk is where from asks to whether events get through.
+func CanaryAsk(to, from topology.StampID) string {
+	return prefix + kindCanary + "." + string(to) + "." + string(from) + ".ask"
+}
+
+// CanaryAsksFor matches every such question to stamp to.
+func CanaryAsksFor(to topology.StampID) string {
+	return prefix + kindCanary + "." + string(to) + ".*.ask"
+}
+
+// CanaryAnswer is where from answers a question of process asker of stamp to.
+func CanaryAnswer(to, from topology.StampID, asker string) string {
+	return prefix + kindCanary + "." + string(to) + "." + string(from) + ".answer." + asker
+}
+
+// CanaryAnswersFor matches every answer to process asker of stamp to.
+func CanaryAnswersFor(to topology.StampID, asker string) string {
+	return prefix + kindCanary + "." + string(to) + ".*.answer." + asker
+}
 
 // Address takes a subject between stamps apart. ok is false if it is not one.
 func Address(subject string) (to, from topology.StampID, rest string, ok bool) {

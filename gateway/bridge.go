@@ -7,13 +7,16 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/auth"
+	"github.com/ringway/ringway/bridge/canary"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/live"
 	"github.com/ringway/ringway/bridge/outbox"
 	"github.com/ringway/ringway/internal/run"
+	"github.com/ringway/ringway/topology"
 )
 
 // parts are the mechanisms that move events.
@@ -21,6 +24,8 @@ type parts struct {
 	outbox *outbox.Outbox
 	inbox  *inbox.Inbox
 	live   *live.Carrier
+	asker  *canary.Asker
+	answer *canary.Answerer
 }
 
 // conns are the bridge's connections to the local server, one an account.
@@ -93,7 +98,7 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, func()) error
-	}{{"inbox", p.inbox.Run}, {"live", p.live.Run}, {"outbox", p.outbox.Run}} {
+	}{{"inbox", p.inbox.Run}, {"canary answers", p.answer.Run}, {"live", p.live.Run}, {"outbox", p.outbox.Run}, {"canary", p.asker.Run}} {
 		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
 	}
 	return s.Run(ctx, ready)
@@ -123,5 +128,34 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int) (*parts
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas,
 		Log: g.log.With("component", "outbox"), Metrics: g.reg,
 	})
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	return p, g.makeCanary(c, p)
+}
+
+// makeCanary makes what shows that events get through. Any gateway of a stamp
+// answers; p.asker is for one of them.
+func (g *Gateway) makeCanary(c *conns, p *parts) error {
+	js, err := jetstream.New(c.fed)
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	p.answer, err = canary.NewAnswerer(canary.AnswerConfig{
+		Me: g.opts.Stamp, Fed: c.fed, Version: Version(), Log: g.log.With("component", "canary"),
+		Hash: func() string { return g.force.Load().view.Hash },
+		Store: func(ctx context.Context) error {
+			_, err := js.Stream(ctx, inbox.StreamIn)
+			return err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p.asker, err = canary.NewAsker(canary.AskConfig{
+		Me: g.opts.Stamp, Fed: c.fed, Interval: g.opts.Events.CanaryInterval,
+		Peers: func() []topology.StampID { return g.force.Load().view.Peers() },
+		Log:   g.log.With("component", "canary"), Metrics: g.reg,
+	})
+	return err
 }

@@ -143,7 +143,7 @@ func (g *Gateway) Status() Status {
 		Stamp: f.view.Me.ID, Geo: f.view.Me.Geo, Ring: f.view.Me.Ring, Version: Version(), Since: g.since,
 		Ready: g.ready.Load(), Parts: g.board.snapshot(),
 		Topology: TopologyStatus{Name: f.view.Name, Hash: f.view.Hash, Err: f.problem, Pending: f.pending},
-		Links:    []LinkStatus{}, Targets: []TargetStatus{},
+		Links:    []LinkStatus{}, Peers: []PeerStatus{}, Targets: []TargetStatus{},
 	}
 	if s.Topology.Pending == nil {
 		s.Topology.Pending = []string{}
@@ -161,6 +161,7 @@ func (g *Gateway) Status() Status {
 	if p := g.bridge.Load(); p != nil {
 		s.Targets = targetStatus(p.outbox.Lanes())
 		s.Waiting = p.inbox.Waiting()
+		s.Peers = g.peerStatus(f.view, p.asker.Peers(), s.Links, time.Now())
 	}
 	s.judge()
 	return s

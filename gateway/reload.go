@@ -136,6 +136,7 @@ func (g *Gateway) apply(ctx context.Context, old, next *inForce) error {
 		if err := p.live.Resubscribe(); err != nil {
 			return err
 		}
+		p.asker.Refresh()
 	}
 	result := "applied"
 	if len(next.pending) > 0 {

@@ -37,6 +37,7 @@ type Status struct {
 	Topology TopologyStatus    `json:"topology"`
 	Clients  string            `json:"clients"` // URL for the stamp's own clients
 	Links    []LinkStatus      `json:"links"`
+	Peers    []PeerStatus      `json:"peers"` // whom this stamp exchanges events with, by name
 	Targets  []TargetStatus    `json:"targets"`
 	Waiting  []inbox.Waiting   `json:"waiting"`
 	Parts    map[string]string `json:"parts"` // by name: "ok", or what is wrong
@@ -97,6 +98,9 @@ func (s *Status) judge() {
 		if t.Away {
 			s.Causes = append(s.Causes, "stamp "+string(t.Stamp)+" does not answer: "+t.Err)
 		}
+	}
+	for _, p := range s.Peers {
+		s.Causes = append(s.Causes, p.causes...)
 	}
 	if s.Topology.Err != "" {
 		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)

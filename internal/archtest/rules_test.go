@@ -22,13 +22,14 @@ var imports = map[string][]string{
 	"bridge/inbox":      {"bridge", "topology"},
 	"bridge/deadletter": {"bridge", "topology"},
 	"bridge/live":       {"bridge", "topology"},
+	"bridge/canary":     {"bridge", "topology"},
 
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
 	"gateway/admin": {"bridge/deadletter"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox",
+		"bridge", "bridge/canary", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox",
 		"gateway/admin", "gateway/node",
 		"internal/run",
 		"topology",
@@ -88,7 +89,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/outbox", "bridge/inbox", "bridge/deadletter", "bridge/live",
+			"bridge/outbox", "bridge/inbox", "bridge/deadletter", "bridge/live", "bridge/canary",
 			"gateway", "internal/demo", "internal/natstest", "test",
 		},
 		true,
@@ -120,7 +121,7 @@ var outsiders = []outsider{
 	},
 	{
 		"github.com/prometheus",
-		[]string{"gateway", "bridge/outbox", "bridge/inbox", "bridge/deadletter", "bridge/live", "test/fed"},
+		[]string{"gateway", "bridge/outbox", "bridge/inbox", "bridge/deadletter", "bridge/live", "bridge/canary", "test/fed"},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",
 	},

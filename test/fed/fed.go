@@ -29,19 +29,32 @@ type Fed struct {
 }
 
 // New starts every stamp of a topology and waits until all links are up. All
-// of it ends with the test.
-func New(t testing.TB, topologyYAML string) *Fed {
+// of it ends with the test. Each of options may change those of a stamp.
+func New(t testing.TB, topologyYAML string, options ...func(*gateway.Options)) *Fed {
+	t.Helper()
+	f := Prepare(t, topologyYAML, options...)
+	require.NoError(t, f.Start(t.Context()))
+	f.Linked()
+	return f
+}
+
+// Prepare is New without starting anything. Each of options may change those
+// of a stamp.
+func Prepare(t testing.TB, topologyYAML string, options ...func(*gateway.Options)) *Fed {
 	t.Helper()
 	f := &Fed{t: t, board: newBoard(t)}
 	var err error
 	f.Federation, err = federation.New(federation.Config{
 		Topology: []byte(topologyYAML), Dir: t.TempDir(), Board: f.board,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Options: func(o *gateway.Options) {
+			for _, edit := range options {
+				edit(o)
+			}
+		},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, f.Close()) })
-	require.NoError(t, f.Start(t.Context()))
-	f.Linked()
 	return f
 }
 
