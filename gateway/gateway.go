@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,9 @@ type Gateway struct {
 	force   atomic.Pointer[inForce]
 	bridge  atomic.Pointer[parts]
 	letters atomic.Pointer[deadletter.Box]
+
+	changing  sync.Mutex    // held while what is in force changes
+	relinkDue chan struct{} // one place: the link server has to restart
 }
 
 // New reads the files that o names, checks everything that can be checked
@@ -51,7 +55,7 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, log: log, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now()}
+	g := &Gateway{opts: o, log: log, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now(), relinkDue: make(chan struct{}, 1)}
 	g.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.metrics = newMetrics(g.reg)
 	g.force.Store(f)
@@ -115,6 +119,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) error {
 	}
 	s.Push("nats", g.node)
 	s.Push("bridge", run.Func(g.runBridge))
+	s.Push("link restarts", run.Func(g.relink))
 	s.Push("reload", run.Func(g.watchFiles)) // first to go
 	err := s.Run(ctx, func() {
 		g.ready.Store(true)
@@ -142,7 +147,7 @@ func (g *Gateway) Status() Status {
 	s := Status{
 		Stamp: f.view.Me.ID, Geo: f.view.Me.Geo, Ring: f.view.Me.Ring, Version: Version(), Since: g.since,
 		Ready: g.ready.Load(), Parts: g.board.snapshot(),
-		Topology: TopologyStatus{Name: f.view.Name, Hash: f.view.Hash, Err: f.problem, Pending: f.pending},
+		Topology: TopologyStatus{Name: f.view.Name, Hash: f.view.Hash, Err: f.problem, Pending: union(f.pending, f.relinks), Relink: f.relink.due, RelinkErr: f.relink.err},
 		Links:    []LinkStatus{}, Peers: []PeerStatus{}, Targets: []TargetStatus{},
 	}
 	if s.Topology.Pending == nil {

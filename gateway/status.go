@@ -49,6 +49,11 @@ type TopologyStatus struct {
 	Hash    string   `json:"hash"`
 	Err     string   `json:"err,omitempty"` // why the file as it is now is not in force
 	Pending []string `json:"pending"`       // changes that wait for a restart, by name
+
+	// Relink is when the link server restarts by itself, for changes that NATS
+	// cannot make while it runs; zero if it does not.
+	Relink    time.Time `json:"linkRestart,omitzero"`
+	RelinkErr string    `json:"linkRestartErr,omitempty"` // why the last attempt failed
 }
 
 // A LinkStatus is one connection to another stamp's server.
@@ -101,6 +106,9 @@ func (s *Status) judge() {
 	}
 	for _, p := range s.Peers {
 		s.Causes = append(s.Causes, p.causes...)
+	}
+	if s.Topology.RelinkErr != "" {
+		s.Causes = append(s.Causes, "link server not restarted: "+s.Topology.RelinkErr)
 	}
 	if s.Topology.Err != "" {
 		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)
