@@ -24,6 +24,10 @@ const (
 	kindAck   = "ack"  // the answer of the stream that stored it; rest is the hop sequence
 	kindLive  = "live" // a message of a live route; rest is its subject
 	kindCtl   = "ctl"  // what gateways ask each other; rest is "ask.<what>" or "re.<n>"
+
+	// A question whether events get through, and its answer; rest is "ask", or
+	// "answer" and the name of the process that asked.
+	kindCanary = "canary"
 )
 
 // Headers of a stored event. The body is never touched.
@@ -121,6 +125,26 @@ type TaskAnswer struct {
 	// Yes says for AskClaim that the stamp is the one, and for AskDecline that
 	// the origin took note.
 	Yes bool `json:"yes"`
+}
+
+// CanaryAsk is where from asks to whether events get through.
+func CanaryAsk(to, from topology.StampID) string {
+	return prefix + kindCanary + "." + string(to) + "." + string(from) + ".ask"
+}
+
+// CanaryAsksFor matches every such question to stamp to.
+func CanaryAsksFor(to topology.StampID) string {
+	return prefix + kindCanary + "." + string(to) + ".*.ask"
+}
+
+// CanaryAnswer is where from answers a question of process asker of stamp to.
+func CanaryAnswer(to, from topology.StampID, asker string) string {
+	return prefix + kindCanary + "." + string(to) + "." + string(from) + ".answer." + asker
+}
+
+// CanaryAnswersFor matches every answer to process asker of stamp to.
+func CanaryAnswersFor(to topology.StampID, asker string) string {
+	return prefix + kindCanary + "." + string(to) + ".*.answer." + asker
 }
 
 // Address takes a subject between stamps apart. ok is false if it is not one.

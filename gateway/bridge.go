@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringway/ringway/auth"
+	"github.com/ringway/ringway/bridge/canary"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/live"
@@ -25,6 +27,8 @@ type parts struct {
 	inbox  *inbox.Inbox
 	tasks  *task.Tasks
 	live   *live.Carrier
+	asker  *canary.Asker
+	answer *canary.Answerer
 }
 
 // conns are the bridge's connections to the local server, one an account.
@@ -104,7 +108,10 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, func()) error
-	}{{"tasks", p.tasks.Run}, {"inbox", p.inbox.Run}, {"live", p.live.Run}, {"outbox", p.outbox.Run}} {
+	}{
+		{"tasks", p.tasks.Run}, {"inbox", p.inbox.Run}, {"canary answers", p.answer.Run}, {"live", p.live.Run},
+		{"outbox", p.outbox.Run}, {"canary", p.asker.Run},
+	} {
 		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
 	}
 	return s.Run(ctx, ready)
@@ -144,5 +151,34 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	return p, g.makeCanary(c, p, reg)
+}
+
+// makeCanary makes what shows that events get through. Of several replicas the
+// one that moves events asks and answers.
+func (g *Gateway) makeCanary(c *conns, p *parts, reg prometheus.Registerer) error {
+	js, err := jetstream.New(c.fed)
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	p.answer, err = canary.NewAnswerer(canary.AnswerConfig{
+		Me: g.opts.Stamp, Fed: c.fed, Version: Version(), Log: g.log.With("component", "canary"),
+		Hash: func() string { return g.force.Load().view.Hash },
+		Store: func(ctx context.Context) error {
+			_, err := js.Stream(ctx, inbox.StreamIn)
+			return err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p.asker, err = canary.NewAsker(canary.AskConfig{
+		Me: g.opts.Stamp, Fed: c.fed, Interval: g.opts.Events.CanaryInterval,
+		Peers: func() []topology.StampID { return g.force.Load().view.Peers() },
+		Log:   g.log.With("component", "canary"), Metrics: reg,
+	})
+	return err
 }

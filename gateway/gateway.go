@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,9 @@ type Gateway struct {
 	bridge  atomic.Pointer[parts]
 	letters atomic.Pointer[deadletter.Box]
 	lease   atomic.Pointer[lead.Lease] // nil: not yet, or one replica
+
+	changing  sync.Mutex    // held while what is in force changes
+	relinkDue chan struct{} // one place: the link server has to restart
 }
 
 // New reads the files that o names, checks everything that can be checked
@@ -53,7 +57,7 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, log: log, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now()}
+	g := &Gateway{opts: o, log: log, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now(), relinkDue: make(chan struct{}, 1)}
 	g.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.metrics = newMetrics(g.reg)
 	g.force.Store(f)
@@ -119,6 +123,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) error {
 	}
 	s.Push("nats", g.node)
 	s.Push("bridge", run.Func(g.runBridge))
+	s.Push("link restarts", run.Func(g.relink))
 	s.Push("reload", run.Func(g.watchFiles)) // first to go
 	err := s.Run(ctx, func() {
 		g.ready.Store(true)
@@ -146,8 +151,8 @@ func (g *Gateway) Status() Status {
 	s := Status{
 		Stamp: f.view.Me.ID, Geo: f.view.Me.Geo, Ring: f.view.Me.Ring, Version: Version(), Since: g.since,
 		Ready: g.ready.Load(), Parts: g.board.snapshot(),
-		Topology: TopologyStatus{Name: f.view.Name, Hash: f.view.Hash, Err: f.problem, Pending: f.pending},
-		Links:    []LinkStatus{}, Targets: []TargetStatus{},
+		Topology: TopologyStatus{Name: f.view.Name, Hash: f.view.Hash, Err: f.problem, Pending: union(f.pending, f.relinks), Relink: f.relink.due, RelinkErr: f.relink.err},
+		Links:    []LinkStatus{}, Peers: []PeerStatus{}, Targets: []TargetStatus{},
 	}
 	if s.Topology.Pending == nil {
 		s.Topology.Pending = []string{}
@@ -166,6 +171,7 @@ func (g *Gateway) Status() Status {
 	if p := g.bridge.Load(); p != nil {
 		s.Targets = targetStatus(p.outbox.Lanes())
 		s.Waiting = p.inbox.Waiting()
+		s.Peers = g.peerStatus(f.view, p.asker.Peers(), s.Links, time.Now())
 	}
 	s.judge()
 	return s

@@ -104,6 +104,9 @@ type Events struct {
 	// can be lost when the machine loses power; nothing is lost when the
 	// process dies.
 	SyncInterval time.Duration `yaml:"syncInterval"`
+	// CanaryInterval is how often every stamp that this one exchanges events
+	// with is asked whether they get through.
+	CanaryInterval time.Duration `yaml:"canaryInterval"`
 }
 
 // DefaultOptions returns the options of a process that was told nothing but
@@ -121,7 +124,7 @@ func DefaultOptions() Options {
 		Log: Log{Level: "info", Format: "text"},
 		Events: Events{
 			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 100_000,
-			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second,
+			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
 		StopGrace: 20 * time.Second,
 	}
@@ -156,7 +159,7 @@ func (o Options) Validate() error {
 	if o.Events.Window < 24*time.Hour {
 		bad("events.window", "%s is shorter than 24h: Keptn would count a repeated answer twice", o.Events.Window)
 	}
-	if o.Events.MaxWait <= 0 || o.Events.AckTimeout <= 0 || o.Events.SyncInterval <= 0 || o.StopGrace <= 0 {
+	if o.Events.MaxWait <= 0 || o.Events.AckTimeout <= 0 || o.Events.SyncInterval <= 0 || o.Events.CanaryInterval <= 0 || o.StopGrace <= 0 {
 		bad("events", "durations must be positive")
 	}
 	if o.Events.MaxWaiting < 1 {

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ringway/ringway/auth"
@@ -20,8 +22,13 @@ type inForce struct {
 	router   *bridge.Router
 	folder   *auth.Folder
 	identity node.Identity
-	pending  []string // what waits for a restart
-	problem  string   // why the files as they are now are not in force
+	proxy    string // the credentials of the proxy, as they were read
+
+	pending []string    // what waits for a restart of the process
+	relinks []string    // what waits for the link server, which restarts by itself
+	relink  relinkState // how that is going
+	problem string      // why the files as they are now are not in force
+	partial bool        // they are in part
 }
 
 // load reads topology and identity. It changes nothing.
@@ -50,6 +57,13 @@ func load(o Options) (*inForce, error) {
 		return nil, fmt.Errorf("identity %s belongs to stamp %q, not %q", o.Identity, folder.Stamp, o.Stamp)
 	}
 	f := &inForce{view: view, router: bridge.NewRouter(view), folder: folder}
+	if p := view.Me.Link.Proxy; p != nil && p.CredentialsFile != "" {
+		b, err := os.ReadFile(p.CredentialsFile)
+		if err != nil {
+			return nil, fmt.Errorf("read credentials of the proxy: %w", err)
+		}
+		f.proxy = string(b)
+	}
 	f.identity, err = identityOf(o.Identity, folder, view)
 	return f, err
 }
@@ -85,68 +99,125 @@ func (g *Gateway) watchFiles(ctx context.Context, ready func()) error {
 	ready()
 	k := keeper{name: "file watch", board: g.board, log: g.log, run: func(ctx context.Context, ready func()) error {
 		ready()
-		return watch(ctx, []string{g.opts.Topology, g.opts.Identity}, g.reload)
+		return watch(ctx, g.files, g.reload)
 	}}
 	return k.Run(ctx, func() {})
 }
 
-// reload reads the files again and puts in force what can change while the
-// process runs. What is wrong or has to wait is shown in the status; then what
-// was in force stays.
-func (g *Gateway) reload(ctx context.Context) {
-	old := g.force.Load()
-	next, err := load(g.opts)
-	if err == nil && next.view.Hash == old.view.Hash && next.folder.Hash() == old.folder.Hash() {
-		g.settle(old, "")
-		return
+// files returns what is watched.
+func (g *Gateway) files() []string {
+	out := []string{g.opts.Topology, g.opts.Identity}
+	if p := g.force.Load().view.Me.Link.Proxy; p != nil && p.CredentialsFile != "" {
+		out = append(out, p.CredentialsFile)
 	}
-	if err == nil {
-		err = g.apply(ctx, old, next)
-	}
-	if err != nil {
-		g.metrics.reloads.WithLabelValues("refused").Inc()
-		g.log.Error("change not in force", "err", err)
-		g.settle(old, err.Error())
-	}
+	return out
 }
 
-// settle keeps f in force and notes what is wrong with the files.
-func (g *Gateway) settle(f *inForce, problem string) {
-	if f.problem == problem {
-		return
+// reload reads the files again and puts in force what can change while the
+// process runs. What is wrong or has to wait is shown in the status; then what
+// was in force stays. It is false if trying again may help: what the files say
+// is in order, and could not be put in force.
+func (g *Gateway) reload(ctx context.Context) bool {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	old := g.force.Load()
+	next, err := load(g.opts)
+	if err == nil && next.same(old) && !old.partial {
+		g.settle("", false)
+		return true
 	}
-	kept := *f
-	kept.problem = problem
-	g.force.Store(&kept)
+	again := err == nil
+	if err == nil {
+		err = g.apply(ctx, old, next)
+	} else {
+		g.settle(err.Error(), old.partial)
+	}
+	if err != nil && old.problem != err.Error() {
+		g.metrics.reloads.WithLabelValues("refused").Inc()
+		g.log.Error("change not in force", "err", err)
+	}
+	return err == nil || !again
+}
+
+// same reports whether both were read from the same files.
+func (f *inForce) same(o *inForce) bool {
+	return f.view.Hash == o.view.Hash && f.folder.Hash() == o.folder.Hash() && f.proxy == o.proxy
+}
+
+// settle notes what is wrong with the files, and whether only a part of them
+// is in force. The caller holds changing.
+func (g *Gateway) settle(problem string, partial bool) {
+	g.amend(func(f *inForce) { f.problem, f.partial = problem, partial })
+}
+
+// amend changes a copy of what is in force. The caller holds changing.
+func (g *Gateway) amend(change func(*inForce)) {
+	f := *g.force.Load()
+	change(&f)
+	g.force.Store(&f)
 }
 
 // apply puts next in force. Everything that can fail without harm comes first.
+// The caller holds changing.
 func (g *Gateway) apply(ctx context.Context, old, next *inForce) error {
 	restart, err := g.node.Reload(next.view, next.identity)
 	if err != nil {
+		g.settle(err.Error(), old.partial)
 		return err
 	}
-	next.pending = pendingNames(old, next, restart)
+	next.pending, next.relinks, next.relink = old.pending, old.relinks, old.relink
+	switch names := pendingNames(old, next, restart); restart {
+	case node.RestartProcess:
+		next.pending = union(old.pending, names)
+	case node.RestartLink:
+		next.relinks = union(old.relinks, names)
+	case node.RestartNone:
+		next.relinks, next.relink = nil, relinkState{}
+	}
 	g.force.Store(next)
 	g.metrics.topology.Reset()
 	g.metrics.topology.WithLabelValues(next.view.Hash).Set(1)
-	if p := g.bridge.Load(); p != nil {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		if err := p.outbox.Recapture(ctx); err != nil {
-			return err
-		}
-		if err := p.live.Resubscribe(); err != nil {
-			return err
+	if restart == node.RestartLink {
+		select {
+		case g.relinkDue <- struct{}{}:
+		default: // on its way
 		}
 	}
+	if err := g.follow(ctx); err != nil {
+		g.settle(err.Error(), true)
+		return err
+	}
 	result := "applied"
-	if len(next.pending) > 0 {
+	if restart != node.RestartNone {
 		result = "pending"
 	}
 	g.metrics.reloads.WithLabelValues(result).Inc()
-	g.log.Info("change in force", "hash", next.view.Hash, "pending", next.pending)
+	g.log.Info("change in force", "hash", next.view.Hash, "pending", union(next.pending, next.relinks))
 	return nil
+}
+
+// follow makes the bridge follow what is in force.
+func (g *Gateway) follow(ctx context.Context) error {
+	p := g.bridge.Load()
+	if p == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	p.outbox.Retire()
+	p.asker.Refresh()
+	return errors.Join(p.outbox.Recapture(ctx), p.live.Resubscribe())
+}
+
+// union returns the elements of a and then those of b that are not in a.
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // pendingNames says by name what waits for a restart.
@@ -154,18 +225,18 @@ func pendingNames(old, next *inForce, restart node.Restart) []string {
 	if restart == node.RestartNone {
 		return nil
 	}
-	what := "restart of the link server"
+	what := "waits for the link server, which restarts by itself"
 	if restart == node.RestartProcess {
-		what = "restart of the process"
+		what = "waits for a restart of the process"
 	}
 	var names []string
 	for _, step := range topology.Plan(old.view.Mesh, next.view.Mesh) {
 		if step.Restarts(next.view.Me.ID) {
-			names = append(names, fmt.Sprintf("%s: waits for a %s", step, what))
+			names = append(names, fmt.Sprintf("%s: %s", step, what))
 		}
 	}
 	if len(names) == 0 {
-		names = append(names, what)
+		names = append(names, "change of identity or addresses: "+what)
 	}
 	return names
 }

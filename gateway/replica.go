@@ -166,11 +166,17 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	p.live = carrier
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
-	defer g.board.clear("tasks", "inbox", "outbox")
+	defer g.board.clear("tasks", "inbox", "canary answers", "outbox", "canary")
 	var s run.Stack
-	s.Push("tasks", &keeper{name: "tasks", run: p.tasks.Run, board: g.board, log: g.log})
-	s.Push("inbox", &keeper{name: "inbox", run: p.inbox.Run, board: g.board, log: g.log})
-	s.Push("outbox", &keeper{name: "outbox", run: p.outbox.Run, board: g.board, log: g.log})
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, func()) error
+	}{
+		{"tasks", p.tasks.Run}, {"inbox", p.inbox.Run}, {"canary answers", p.answer.Run},
+		{"outbox", p.outbox.Run}, {"canary", p.asker.Run},
+	} {
+		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
+	}
 	if err := s.Run(ctx, func() { g.log.Info("events move", "component", "lead") }); err != nil {
 		g.log.Error("parts ended", "err", err)
 	}

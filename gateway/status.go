@@ -37,6 +37,7 @@ type Status struct {
 	Topology TopologyStatus    `json:"topology"`
 	Clients  string            `json:"clients"` // URL for the stamp's own clients
 	Links    []LinkStatus      `json:"links"`
+	Peers    []PeerStatus      `json:"peers"` // whom this stamp exchanges events with, by name
 	Targets  []TargetStatus    `json:"targets"`
 	Waiting  []inbox.Waiting   `json:"waiting"`
 	Replica  *ReplicaStatus    `json:"replica,omitempty"` // of a stamp that has several
@@ -49,6 +50,11 @@ type TopologyStatus struct {
 	Hash    string   `json:"hash"`
 	Err     string   `json:"err,omitempty"` // why the file as it is now is not in force
 	Pending []string `json:"pending"`       // changes that wait for a restart, by name
+
+	// Relink is when the link server restarts by itself, for changes that NATS
+	// cannot make while it runs; zero if it does not.
+	Relink    time.Time `json:"linkRestart,omitzero"`
+	RelinkErr string    `json:"linkRestartErr,omitempty"` // why the last attempt failed
 }
 
 // A LinkStatus is one connection to another stamp's server.
@@ -98,6 +104,12 @@ func (s *Status) judge() {
 		if t.Away {
 			s.Causes = append(s.Causes, "stamp "+string(t.Stamp)+" does not answer: "+t.Err)
 		}
+	}
+	for _, p := range s.Peers {
+		s.Causes = append(s.Causes, p.causes...)
+	}
+	if s.Topology.RelinkErr != "" {
+		s.Causes = append(s.Causes, "link server not restarted: "+s.Topology.RelinkErr)
 	}
 	if s.Topology.Err != "" {
 		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)

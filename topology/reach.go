@@ -33,14 +33,14 @@ type way struct{ from, to StampID }
 // answered checks that policies leave a rule a stamp that some control plane
 // reaches, and one that may answer.
 func (c *compiler) answered(path string, r *StageRule, ways map[way]bool) {
-	owners := c.ownersOf(r)
+	owners := c.m.ownersOf(r)
 	if len(r.Stamps) == 0 || len(owners) == 0 {
 		return
 	}
 	open := func(from, to StampID) bool {
 		w := way{from, to}
 		if _, known := ways[w]; !known {
-			ways[w] = from == to || c.open(from, to)
+			ways[w] = from == to || c.m.open(from, to)
 		}
 		return ways[w]
 	}
@@ -55,36 +55,6 @@ func (c *compiler) answered(path string, r *StageRule, ways map[way]bool) {
 	} else if !some(func(o, s StampID) bool { return open(s, o) }) {
 		c.bad(path, hint, "can never be answered: policies let none of its stamps reach the control plane")
 	}
-}
-
-// ownersOf returns the stamps of the control planes whose projects a rule may
-// take.
-func (c *compiler) ownersOf(r *StageRule) []StampID {
-	var out []StampID
-	for _, p := range c.m.ControlPlanes {
-		mine := func(project string) bool { return c.m.ControlOf(project) == p }
-		if len(r.Projects) == 0 || slices.ContainsFunc(r.Projects, mine) {
-			out = append(out, p.Stamp)
-		}
-	}
-	return out
-}
-
-// open reports whether policies let anything at all go from one stamp to
-// another.
-func (c *compiler) open(from, to StampID) bool {
-	takes := func(p *Policy) bool { return (p.From == nil || p.From[from]) && (p.To == nil || p.To[to]) }
-	allows, allowed := false, false
-	for _, p := range c.m.Policies {
-		switch {
-		case p.Effect == EffectAllow:
-			allows = true
-			allowed = allowed || takes(p)
-		case takes(p) && len(p.Projects) == 0 && len(p.Types) == 0:
-			return false
-		}
-	}
-	return allowed || !allows
 }
 
 // owned checks that the projects a rule names have a control plane.

@@ -82,6 +82,10 @@ func (l *lane) drain(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-l.look:
+			if l.gone() {
+				return
+			}
 		case it := <-l.in:
 			l.park(ctx, []*item{it})
 		case a := <-l.acks:

@@ -19,8 +19,9 @@ var errNoAnswer = errors.New("no answer in time")
 type lane struct {
 	o       *Outbox
 	target  topology.StampID
-	in      chan *item // from the reader of RW_OUT
-	acks    chan ack   // from the target
+	in      chan *item    // from the reader of RW_OUT
+	acks    chan ack      // from the target
+	look    chan struct{} // one place: the topology may have changed
 	state   atomic.Pointer[LaneState]
 	held    atomic.Int64 // in RW_HOLD
 	lastAck atomic.Int64 // when the target last stored an event, in Unix nanoseconds
@@ -39,7 +40,7 @@ type LaneState struct {
 }
 
 func newLane(o *Outbox, target topology.StampID, held uint64) *lane {
-	l := &lane{o: o, target: target, in: make(chan *item, 256), acks: make(chan ack, 4096)}
+	l := &lane{o: o, target: target, in: make(chan *item, 256), acks: make(chan ack, 4096), look: make(chan struct{}, 1)}
 	l.held.Store(int64(held)) //nolint:gosec // a count of messages
 	l.state.Store(&LaneState{Target: target, Holding: held > 0, Since: time.Now()})
 	return l
@@ -53,6 +54,9 @@ func (o *Outbox) Lanes() []LaneState {
 	for _, l := range o.lanes {
 		s := *l.state.Load()
 		s.Held = l.held.Load()
+		if s.Held == 0 && l.gone() {
+			continue
+		}
 		if at := l.lastAck.Load(); at > 0 {
 			s.LastAck = time.Unix(0, at)
 		}
@@ -64,6 +68,11 @@ func (o *Outbox) Lanes() []LaneState {
 func (l *lane) run(ctx context.Context) {
 	holding := l.held.Load() > 0
 	for ctx.Err() == nil {
+		if l.gone() {
+			l.retired(ctx)
+			holding = l.held.Load() > 0
+			continue
+		}
 		l.enter(holding)
 		if holding {
 			l.drain(ctx)
@@ -106,6 +115,10 @@ func (l *lane) direct(ctx context.Context) []*item {
 		select {
 		case <-ctx.Done():
 			return nil // still in RW_OUT
+		case <-l.look:
+			if l.gone() {
+				return f.rest()
+			}
 		case it := <-in:
 			err = f.add(it)
 		case a := <-l.acks:

@@ -44,6 +44,11 @@ func (ts *Tasks) lookAt(ctx context.Context, t *Task, now time.Time) error {
 	}
 	ts.mu.Lock()
 	orders, changed := t.Due(now)
+	for _, s := range t.Seats {
+		if !ts.cfg.Router().Knows(s.Stamp) { // removed from the topology
+			changed = t.Decline(s.Stamp) || changed
+		}
+	}
 	ts.watched[t.ID] = ts.next(t, now)
 	ts.mu.Unlock()
 	if changed {

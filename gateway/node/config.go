@@ -15,7 +15,7 @@ import (
 const (
 	DefaultSyncInterval = 2 * time.Second  // what a power cut may cost on one replica
 	DefaultStartTimeout = 10 * time.Second // a store of some GB recovers in less
-	DefaultPingInterval = 5 * time.Second  // a dead link is closed within three of them
+	DefaultPingInterval = 3 * time.Second  // a dead link is closed within four of them
 )
 
 // A Config is what a Node is made of. View, Identity, Dir and Listen are
@@ -53,7 +53,8 @@ type Config struct {
 	LameDuck time.Duration
 
 	// PingInterval is how often the other end of a connection is asked whether
-	// it is there. One that is silent is closed after two to three intervals.
+	// it is there. One that is silent is closed after two to three intervals by
+	// the end that dialled, and after four at the latest by the other.
 	// 0 is DefaultPingInterval.
 	PingInterval time.Duration
 

@@ -82,6 +82,11 @@ func (p *plan) hubRemote() (*server.RemoteLeafOpts, error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.proxies > 0 {
+			// The server does not change the proxy of a remote that it has, and
+			// knows it by its addresses. A fragment makes it another one.
+			u.Fragment = fmt.Sprintf("proxy-%d", p.proxies)
+		}
 		r.URLs = append(r.URLs, u)
 	}
 	if len(r.URLs) == 0 {
@@ -94,6 +99,16 @@ func (p *plan) hubRemote() (*server.RemoteLeafOpts, error) {
 		r.Proxy.Timeout = proxyTimeout
 	}
 	return r, nil
+}
+
+// sameProxy reports whether hubs are reached through the same proxy, as the
+// same user.
+func (p *plan) sameProxy(o *plan) bool {
+	a, b := p.view.Me.Link.Proxy, o.view.Me.Link.Proxy
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.URL.String() == b.URL.String() && p.proxyUser == o.proxyUser && p.proxyPassword == o.proxyPassword
 }
 
 func (p *plan) hubURL(id topology.StampID) (*url.URL, error) {

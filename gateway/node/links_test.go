@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -212,4 +213,23 @@ func TestExternalNATS(t *testing.T) {
 	sub := subscribe(t, nc, "sh.keptn.event.>")
 	require.Eventually(t, func() bool { return a.Interest(subject) }, long, time.Millisecond)
 	reaches(t, a.connect(w.local("a", node.DELIVER)), subject, sub)
+}
+
+// A link server that did not come up is due again, and the stamp is served
+// meanwhile.
+func TestLinkRestartThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hub(t, "a"), hub(t, "b"))
+	a := w.run("a")
+	w.run("b")
+	a.up()
+	require.False(t, a.LinkStale())
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, a.RestartLink(over, w.view("a")), context.Canceled)
+	require.True(t, a.LinkStale())
+	require.NoError(t, a.client().Flush())
+	require.NoError(t, a.RestartLink(t.Context(), w.view("a")))
+	require.False(t, a.LinkStale())
+	a.up()
 }

@@ -53,6 +53,7 @@ type plan struct {
 
 	// The proxy's credentials, read from the file that the topology names.
 	proxyUser, proxyPassword string
+	proxies                  int // how often the proxy or its credentials changed
 }
 
 func (p *plan) hub() bool { return p.view.Me.Link.Kind == topology.LinkHub }

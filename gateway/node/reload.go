@@ -64,6 +64,14 @@ func (n *Node) Reload(view *topology.View, id Identity) (Restart, error) {
 	return RestartNone, nil
 }
 
+// LinkStale reports whether RestartLink is due: the link server is not made
+// from what is in force, or does not run although it should.
+func (n *Node) LinkStale() bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.local != nil && n.plan.hub() && (n.link == nil || n.plan.linkKey() != n.linkOf)
+}
+
 // with returns a plan for another view and identity at the same addresses.
 func (p *plan) with(view *topology.View, id Identity) (*plan, error) {
 	if view.Me.ID != p.view.Me.ID {
@@ -81,6 +89,9 @@ func (p *plan) with(view *topology.View, id Identity) (*plan, error) {
 	next.proxyUser, next.proxyPassword, err = readProxyCredentials(view.Me.Link.Proxy)
 	if err != nil {
 		return nil, err
+	}
+	if !next.sameProxy(p) {
+		next.proxies++
 	}
 	if next.hub() != p.hub() {
 		return &next, nil

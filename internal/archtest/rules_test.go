@@ -24,13 +24,14 @@ var imports = map[string][]string{
 	"bridge/live":       {"bridge", "topology"},
 	"bridge/task":       {"bridge", "topology"},
 	"bridge/lead":       {},
+	"bridge/canary":     {"bridge", "topology"},
 
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
 	"gateway/admin": {"bridge/deadletter"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
+		"bridge", "bridge/canary", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
 		"gateway/admin", "gateway/node",
 		"internal/run",
 		"topology",
@@ -95,7 +96,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/outbox", "bridge/inbox", "bridge/deadletter", "bridge/lead", "bridge/live", "bridge/task",
+			"bridge/canary", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
 			"gateway", "internal/demo", "internal/natstest", "test",
 		},
 		true,
@@ -127,7 +128,10 @@ var outsiders = []outsider{
 	},
 	{
 		"github.com/prometheus",
-		[]string{"gateway", "bridge/outbox", "bridge/inbox", "bridge/deadletter", "bridge/live", "bridge/task", "test/fed"},
+		[]string{
+			"gateway", "test/fed",
+			"bridge/canary", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/task",
+		},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",
 	},

@@ -30,8 +30,19 @@ type Fed struct {
 }
 
 // New starts every stamp of a topology and waits until all links are up. All
-// of it ends with the test, and nothing of it may be left then: see NoLeaks.
-func New(t testing.TB, topologyYAML string) *Fed {
+// of it ends with the test, and nothing of it may be left then: see NoLeaks. Each
+// of options may change those of a stamp.
+func New(t testing.TB, topologyYAML string, options ...func(*gateway.Options)) *Fed {
+	t.Helper()
+	f := Prepare(t, topologyYAML, options...)
+	require.NoError(t, f.Start(t.Context()))
+	f.Linked()
+	return f
+}
+
+// Prepare is New without starting anything. Each of options may change those
+// of a stamp.
+func Prepare(t testing.TB, topologyYAML string, options ...func(*gateway.Options)) *Fed {
 	t.Helper()
 	NoLeaks(t)
 	f := &Fed{Dir: t.TempDir(), t: t, board: newBoard(t)}
@@ -39,11 +50,14 @@ func New(t testing.TB, topologyYAML string) *Fed {
 	f.Federation, err = federation.New(federation.Config{
 		Topology: []byte(topologyYAML), Dir: f.Dir, Board: f.board,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Options: func(o *gateway.Options) {
+			for _, edit := range options {
+				edit(o)
+			}
+		},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, f.Close()) })
-	require.NoError(t, f.Start(t.Context()))
-	f.Linked()
 	return f
 }
 

@@ -1,0 +1,101 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+)
+
+// Retire makes every lane look whether its target is still in the topology.
+// Call it when the Router has changed. What a target that is gone has not
+// stored becomes dead letters; if it comes back later, its lane goes on.
+func (o *Outbox) Retire() {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	for _, l := range o.lanes {
+		select {
+		case l.look <- struct{}{}:
+		default: // it will
+		}
+	}
+}
+
+// gone reports whether the target is no longer in the topology.
+func (l *lane) gone() bool { return !l.o.cfg.Router().Knows(l.target) }
+
+// retired returns when the target is in the topology again, or ctx ends. Until
+// then what is held for it, and what still comes, becomes dead letters.
+func (l *lane) retired(ctx context.Context) {
+	l.o.cfg.Log.Warn("target is no longer in the topology, its events become dead letters", "peer", l.target, "n", l.held.Load())
+	for wait := firstRetry; ctx.Err() == nil && l.gone(); {
+		if err := l.bury(ctx); err != nil && ctx.Err() == nil {
+			l.o.cfg.Log.Error("events of a removed stamp not set aside, will try again", "peer", l.target, "err", err)
+			sleep(ctx, wait)
+			wait = min(2*wait, 5*time.Second)
+			continue
+		}
+		s := *l.state.Load()
+		s.Holding, s.Err = false, ""
+		l.state.Store(&s)
+		l.o.metrics.holding.DeleteLabelValues(string(l.target))
+		select {
+		case <-ctx.Done():
+		case <-l.look:
+		case <-l.acks: // too late
+		case it := <-l.in:
+			l.park(ctx, []*item{it})
+		}
+	}
+}
+
+// bury makes dead letters of what RW_HOLD has for the target.
+func (l *lane) bury(ctx context.Context) error {
+	if l.held.Load() == 0 {
+		return nil
+	}
+	cons, err := l.o.hold.consumer(ctx, l.target)
+	if err != nil {
+		return err
+	}
+	for {
+		batch, err := cons.FetchNoWait(maxItems / 4)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", StreamHold, err)
+		}
+		n := 0
+		for m := range batch.Messages() {
+			if err := l.o.cfg.DeadLetters.Put(ctx, heldLetter(l, m)); err != nil {
+				return err
+			}
+			if err := m.DoubleAck(ctx); err != nil {
+				return fmt.Errorf("remove from %s: %w", StreamHold, err)
+			}
+			n++
+			l.held.Add(-1)
+		}
+		if err := batch.Error(); err != nil {
+			return fmt.Errorf("read %s: %w", StreamHold, err)
+		}
+		if n == 0 {
+			l.held.Store(0)
+			return nil
+		}
+	}
+}
+
+func heldLetter(l *lane, m jetstream.Msg) bridge.Letter {
+	h := m.Headers()
+	// What cannot be read stays empty: a letter is kept as far as it goes.
+	at, _ := time.Parse(time.RFC3339Nano, h.Get(bridge.HeaderCaptured))
+	return bridge.Letter{
+		Side: bridge.SideOut, Reason: bridge.ReasonUnknown, To: l.target, From: l.o.cfg.Me,
+		Detail:  []string{fmt.Sprintf("stamp %s was removed from the topology before it had stored the event", l.target)},
+		Subject: h.Get(bridge.HeaderSubject), Key: m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:],
+		Captured: at, Body: m.Data(),
+	}
+}
