@@ -145,6 +145,9 @@ func (g *Gateway) readiness() (bool, string) {
 	return true, "ready"
 }
 
+// tasksShown bounds the tasks in a Status.
+const tasksShown = 100
+
 // Status returns how the gateway is now.
 func (g *Gateway) Status() Status {
 	f := g.force.Load()
@@ -171,6 +174,7 @@ func (g *Gateway) Status() Status {
 	if p := g.bridge.Load(); p != nil {
 		s.Targets = targetStatus(p.outbox.Lanes())
 		s.Waiting = p.inbox.Waiting()
+		s.Tasks = p.tasks.List(tasksShown)
 		s.Peers = g.peerStatus(f.view, p.asker.Peers(), s.Links, time.Now())
 	}
 	s.judge()

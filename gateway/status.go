@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -39,6 +40,7 @@ type Status struct {
 	Links    []LinkStatus      `json:"links"`
 	Peers    []PeerStatus      `json:"peers"` // whom this stamp exchanges events with, by name
 	Targets  []TargetStatus    `json:"targets"`
+	Tasks    []task.Task       `json:"tasks"` // given to other stamps and not over; the oldest
 	Waiting  []inbox.Waiting   `json:"waiting"`
 	Replica  *ReplicaStatus    `json:"replica,omitempty"` // of a stamp that has several
 	Parts    map[string]string `json:"parts"`             // by name: "ok", or what is wrong

@@ -67,8 +67,10 @@ func (in *Inbox) judge(ctx context.Context, a arrival) error {
 	if done, err := in.admit(ctx, a, e); done || err != nil {
 		return err
 	}
-	if a.claim && e != nil {
+	if e != nil {
 		a.id = e.ID
+	}
+	if a.claim && e != nil {
 		return in.claim(a, time.Now())
 	}
 	return in.offer(ctx, a)
@@ -127,6 +129,7 @@ func (in *Inbox) offer(ctx context.Context, a arrival) error {
 		return in.bury(ctx, a, bridge.ReasonOverflow, []string{fmt.Sprintf("%d events wait already", in.waiting.n)})
 	}
 	in.waiting.add(a)
+	in.bound(a, time.Now())
 	in.publishReport()
 	return nil
 }

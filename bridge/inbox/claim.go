@@ -27,6 +27,7 @@ type claim struct {
 	from      topology.StampID
 	triggered string
 	attempt   int
+	subject   string
 	until     time.Time // when to let go of it
 	asked     time.Time
 }
@@ -36,6 +37,7 @@ type claims struct {
 	fed     *nats.Conn
 	me      topology.StampID
 	waiting map[uint64]*claim
+	without map[uint64]*claim // tasks that wait for a plane, for a bounded time
 	answers chan claimAnswer
 }
 
@@ -45,7 +47,7 @@ type claimAnswer struct {
 }
 
 func newClaims(fed *nats.Conn, me topology.StampID) *claims {
-	return &claims{fed: fed, me: me, waiting: map[uint64]*claim{}, answers: make(chan claimAnswer, 1024)}
+	return &claims{fed: fed, me: me, waiting: map[uint64]*claim{}, without: map[uint64]*claim{}, answers: make(chan claimAnswer, 1024)}
 }
 
 // listen takes answers until the subscription ends.
@@ -111,12 +113,59 @@ func (in *Inbox) askClaims(now time.Time) error {
 			}
 		}
 	}
+	return in.declineTasks(now)
+}
+
+// bound limits how long a task may wait for a plane, if its origin said so.
+func (in *Inbox) bound(a arrival, now time.Time) {
+	if a.within > 0 && a.id != "" {
+		in.claims.without[a.seq] = &claim{seq: a.seq, from: a.from, triggered: a.id, subject: a.subject, until: now.Add(a.within)}
+	}
+}
+
+// declineTasks tells origins of the tasks that found no plane in their time.
+// The origin's answer, not ours, ends the wait: other stamps' answers hang on
+// it.
+func (in *Inbox) declineTasks(now time.Time) error {
+	for seq, cl := range in.claims.without {
+		switch {
+		case !in.waiting.holds(cl.subject, seq):
+			delete(in.claims.without, seq) // it found one
+		case now.After(cl.until) && now.Sub(cl.asked) >= askAgain && !in.cfg.Interest(cl.subject):
+			cl.asked = now
+			if err := in.claims.ask(bridge.AskDecline, cl); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// declined sets a task aside for which this stamp has no plane, now that its
+// origin knows.
+func (in *Inbox) declined(ctx context.Context, cl *claim) error {
+	delete(in.claims.without, cl.seq)
+	if !in.waiting.holds(cl.subject, cl.seq) {
+		return nil
+	}
+	a, err := in.reread(ctx, cl.seq)
+	if err == nil {
+		err = in.bury(ctx, a, bridge.ReasonNoPlane, []string{fmt.Sprintf("nobody subscribed to %s for %s", cl.subject, a.within)})
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return err
+	}
+	in.waiting.remove(cl.subject, cl.seq)
+	in.publishReport()
+	return in.commit(ctx)
 }
 
 // granted delivers a task that its origin leaves to this stamp, or lets go of
 // it.
 func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
+	if cl := in.claims.without[answer.seq]; cl != nil && answer.yes {
+		return in.declined(ctx, cl)
+	}
 	if in.claims.waiting[answer.seq] == nil {
 		return nil
 	}

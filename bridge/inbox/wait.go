@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -53,6 +54,21 @@ func (w *waitlist) pop(subject string) {
 		return
 	}
 	w.queues[subject] = q
+}
+
+// holds reports whether the event with sequence seq waits.
+func (w *waitlist) holds(subject string, seq uint64) bool {
+	return slices.ContainsFunc(w.queues[subject], func(e waiter) bool { return e.seq == seq })
+}
+
+// remove forgets one waiter, wherever it stands.
+func (w *waitlist) remove(subject string, seq uint64) {
+	q := slices.DeleteFunc(w.queues[subject], func(e waiter) bool { return e.seq == seq })
+	w.n -= len(w.queues[subject]) - len(q)
+	w.queues[subject] = q
+	if len(q) == 0 {
+		delete(w.queues, subject)
+	}
 }
 
 func (w *waitlist) subjects() []string {
