@@ -124,18 +124,24 @@ func (in *Inbox) bound(a arrival, now time.Time) {
 }
 
 // declineTasks tells origins of the tasks that found no plane in their time.
-// The origin's answer, not ours, ends the wait: other stamps' answers hang on
-// it.
+// From then on the task is not delivered any more, even if a plane comes up:
+// the origin may have let the answers of other stamps go ahead.
 func (in *Inbox) declineTasks(now time.Time) error {
 	for seq, cl := range in.claims.without {
+		declining := !cl.asked.IsZero()
 		switch {
-		case !in.waiting.holds(cl.subject, seq):
+		case !declining && !in.waiting.holds(cl.subject, seq):
 			delete(in.claims.without, seq) // it found one
-		case now.After(cl.until) && now.Sub(cl.asked) >= askAgain && !in.cfg.Interest(cl.subject):
-			cl.asked = now
-			if err := in.claims.ask(bridge.AskDecline, cl); err != nil {
-				return err
-			}
+			continue
+		case !declining && (now.Before(cl.until) || in.cfg.Interest(cl.subject)), now.Sub(cl.asked) < askAgain:
+			continue
+		case !declining:
+			in.waiting.remove(cl.subject, seq)
+			in.publishReport()
+		}
+		cl.asked = now
+		if err := in.claims.ask(bridge.AskDecline, cl); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -144,10 +150,6 @@ func (in *Inbox) declineTasks(now time.Time) error {
 // declined sets a task aside for which this stamp has no plane, now that its
 // origin knows.
 func (in *Inbox) declined(ctx context.Context, cl *claim) error {
-	delete(in.claims.without, cl.seq)
-	if !in.waiting.holds(cl.subject, cl.seq) {
-		return nil
-	}
 	a, err := in.reread(ctx, cl.seq)
 	if err == nil {
 		err = in.bury(ctx, a, bridge.ReasonNoPlane, []string{fmt.Sprintf("nobody subscribed to %s for %s", cl.subject, a.within)})
@@ -155,8 +157,7 @@ func (in *Inbox) declined(ctx context.Context, cl *claim) error {
 	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return err
 	}
-	in.waiting.remove(cl.subject, cl.seq)
-	in.publishReport()
+	delete(in.claims.without, cl.seq)
 	return in.commit(ctx)
 }
 
