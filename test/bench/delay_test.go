@@ -24,10 +24,12 @@ func BenchmarkDelay(b *testing.B) {
 			lines.delay(oneWay)
 			l := w.steady(m, 2*time.Second)
 			beyond = append(beyond, float64(quantile(l, 0.5)-oneWay))
-			delayed = append(delayed, w.full(m, loads()[0], 3*time.Second))
+			n, _ := w.full(m, loads()[0], 3*time.Second)
+			delayed = append(delayed, n)
 			lines.delay(0)
 			runtime.GC()
-			undelayed = append(undelayed, w.full(m, loads()[0], 3*time.Second))
+			n, _ = w.full(m, loads()[0], 3*time.Second)
+			undelayed = append(undelayed, n)
 		}
 	}
 	b.StopTimer()

@@ -57,7 +57,7 @@ func (w *way) steady(m *maker, d time.Duration) latency {
 }
 
 // A series is what the turns of one way came to.
-type series struct{ p50, p99, perSecond []float64 }
+type series struct{ p50, p99, perSecond, cpu []float64 }
 
 func (s *series) add(l latency) {
 	s.p50 = append(s.p50, float64(quantile(l, 0.5)))

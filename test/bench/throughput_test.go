@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,8 +23,9 @@ type load struct {
 func loads() []load { return []load{{"1 KB", 1 << 10, 4096}, {"20 KB", 20 << 10, 1024}} }
 
 // full sends for d as fast as the window allows and returns how many events a
-// second arrived meanwhile. It returns when all have arrived.
-func (w *way) full(m *maker, l load, d time.Duration) (perSecond float64) {
+// second arrived meanwhile, and the nanoseconds of CPU that each took on all of
+// its way, its clients included. It returns when all have arrived.
+func (w *way) full(m *maker, l load, d time.Duration) (perSecond, cpu float64) {
 	w.tb.Helper()
 	room := make(chan struct{}, l.window)
 	for range l.window {
@@ -38,7 +40,7 @@ func (w *way) full(m *maker, l load, d time.Duration) (perSecond float64) {
 		}
 	})
 	runtime.GC()
-	start := time.Now()
+	start, used := time.Now(), cpuTime(w.tb)
 	end := time.NewTimer(d)
 	defer end.Stop()
 	sent := 0
@@ -54,7 +56,15 @@ func (w *way) full(m *maker, l load, d time.Duration) (perSecond float64) {
 	}
 	perSecond = float64(got.Load()) / time.Since(start).Seconds()
 	w.drained(func() int { return int(got.Load()) }, sent)
-	return perSecond
+	return perSecond, float64(cpuTime(w.tb)-used) / float64(max(1, got.Load()))
+}
+
+// cpuTime returns what this process has used of all cores.
+func cpuTime(tb testing.TB) time.Duration {
+	tb.Helper()
+	var u syscall.Rusage
+	require.NoError(tb, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // drained waits until everything has arrived. That an event is missing fails
@@ -88,7 +98,8 @@ func BenchmarkThroughput(b *testing.B) {
 			b.ResetTimer()
 			for range b.N {
 				got = takeTurns(ways, 5, func(w *way, s *series) {
-					s.perSecond = append(s.perSecond, w.full(m, l, 1500*time.Millisecond))
+					n, cpu := w.full(m, l, 1500*time.Millisecond)
+					s.perSecond, s.cpu = append(s.perSecond, n), append(s.cpu, cpu)
 				})
 			}
 			b.StopTimer()
@@ -102,6 +113,7 @@ func reportThroughput(b *testing.B, l load, got map[string]*series) {
 	rw := got["ringway"].perSecond
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(spreadOf(rw).mid, "events/s")
+	b.ReportMetric(spreadOf(got["ringway"].cpu).mid, "cpu-ns/event")
 	for _, c := range []struct {
 		way, label string
 		bar        float64
@@ -120,6 +132,12 @@ func reportThroughput(b *testing.B, l load, got map[string]*series) {
 			r.ratio, r.bar, r.met = atLeast(s, c.bar)
 		}
 		report.add(r)
+		cpu := ratios(got["ringway"].cpu, got[c.way].cpu)
+		b.ReportMetric(cpu.mid, "cpu/"+c.way)
+		report.add(row{
+			what: "b. throughput, " + l.name + ", CPU of an event against " + c.label, command: "make bench ONLY=Throughput",
+			figure: micro(spreadOf(got["ringway"].cpu).mid), against: micro(spreadOf(got[c.way].cpu).mid), ratio: cpu.times(),
+		})
 	}
 }
 
