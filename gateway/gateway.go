@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/gateway/admin"
@@ -39,7 +40,8 @@ type Gateway struct {
 	force   atomic.Pointer[inForce]
 	bridge  atomic.Pointer[parts]
 	letters atomic.Pointer[deadletter.Box]
-	lease   atomic.Pointer[lead.Lease] // nil: not yet, or one replica
+	lease   atomic.Pointer[lead.Lease]    // nil: not yet, or one replica
+	catcher atomic.Pointer[catch.Catcher] // the same
 }
 
 // New reads the files that o names, checks everything that can be checked
