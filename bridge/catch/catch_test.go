@@ -102,11 +102,12 @@ func (b *bench) publish(n int) {
 // each context.
 func (b *bench) requireStored(s jetstream.Stream) {
 	b.t.Helper()
+	var info *jetstream.StreamInfo
 	require.Eventually(b.t, func() bool {
-		return b.a.State().Waiting == 0 && b.b.State().Waiting == 0
+		var err error
+		info, err = s.Info(b.t.Context())
+		return err == nil && info.State.Msgs >= uint64(b.sent) && b.a.State().Waiting == 0 && b.b.State().Waiting == 0
 	}, long, time.Millisecond)
-	info, err := s.Info(b.t.Context())
-	require.NoError(b.t, err)
 	require.EqualValues(b.t, b.sent, info.State.Msgs)
 	last := map[string]int{"c0": -3, "c1": -2, "c2": -1}
 	for seq := info.State.FirstSeq; seq <= info.State.LastSeq; seq++ {
