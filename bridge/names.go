@@ -73,6 +73,11 @@ const (
 // the stamp's clients publish.
 const CapturePrefix = "cap."
 
+// StorePrefix stands for CapturePrefix where a stamp has several replicas: they
+// hear what clients publish, and store it under this subject. The stream turns
+// it into the other.
+const StorePrefix = "put."
+
 // EventSubject is where from publishes the event with key for to.
 func EventSubject(to, from topology.StampID, key string) string {
 	return prefix + kindEvent + "." + string(to) + "." + string(from) + "." + key

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/gateway/admin"
@@ -40,7 +41,8 @@ type Gateway struct {
 	force   atomic.Pointer[inForce]
 	bridge  atomic.Pointer[parts]
 	letters atomic.Pointer[deadletter.Box]
-	lease   atomic.Pointer[lead.Lease] // nil: not yet, or one replica
+	lease   atomic.Pointer[lead.Lease]    // nil: not yet, or one replica
+	catcher atomic.Pointer[catch.Catcher] // the same
 
 	changing  sync.Mutex    // held while what is in force changes
 	relinkDue chan struct{} // one place: the link server has to restart

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/lead"
@@ -29,21 +30,35 @@ type ReplicaStatus struct {
 	Reached int       `json:"reached"`
 	Quorum  bool      `json:"quorum"` // the stamp's streams can be written
 	Err     string    `json:"err,omitempty"`
+
+	// What clients of this replica published and is not stored yet.
+	Uncaptured      int       `json:"uncaptured"`
+	UncapturedSince time.Time `json:"uncapturedSince,omitzero"`
+	UncapturedErr   string    `json:"uncapturedErr,omitempty"` // why
+	Lost            uint64    `json:"lost,omitempty"`          // found no room to wait, since the start
 }
 
 // causes returns what is wrong among the replicas.
 func (r *ReplicaStatus) causes() []string {
-	switch {
-	case r == nil:
+	if r == nil {
 		return nil
-	case !r.Quorum:
-		return []string{fmt.Sprintf("no quorum: %d of %d replicas reached", r.Reached, r.Want)}
-	case r.Reached < r.Want:
-		return []string{fmt.Sprintf("%d of %d replicas reached", r.Reached, r.Want)}
-	case r.Err != "":
-		return []string{"replica: " + r.Err}
 	}
-	return nil
+	var out []string
+	switch {
+	case !r.Quorum:
+		out = append(out, fmt.Sprintf("no quorum: %d of %d replicas reached", r.Reached, r.Want))
+	case r.Reached < r.Want:
+		out = append(out, fmt.Sprintf("%d of %d replicas reached", r.Reached, r.Want))
+	case r.Err != "":
+		out = append(out, "replica: "+r.Err)
+	}
+	if r.UncapturedErr != "" {
+		out = append(out, fmt.Sprintf("stream %s: %d events are not stored: %s", outbox.StreamOut, r.Uncaptured, r.UncapturedErr))
+	}
+	if r.Lost > 0 {
+		out = append(out, fmt.Sprintf("stream %s: %d events were lost since the start of the process", outbox.StreamOut, r.Lost))
+	}
+	return out
 }
 
 // replicas returns how many replicas the stamp has.
@@ -59,6 +74,10 @@ func (g *Gateway) replicaStatus() *ReplicaStatus {
 	if l := g.lease.Load(); l != nil {
 		is := l.State()
 		s.Active, s.Since, s.Holder, s.Err = is.Active, is.Since, is.Holder, is.Err
+	}
+	if c := g.catcher.Load(); c != nil {
+		is := c.State()
+		s.Uncaptured, s.UncapturedSince, s.UncapturedErr, s.Lost = is.Waiting, is.Since, is.Err, is.Lost
 	}
 	return s
 }
@@ -96,23 +115,32 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	if err != nil {
 		return err
 	}
+	catcher, err := catch.New(catch.Config{
+		Relay: c.relay, Name: g.opts.Replica.Name, Router: g.Router, Log: g.log.With("component", "catch"), Metrics: g.reg,
+	})
+	if err != nil {
+		return err
+	}
+	g.catcher.Store(catcher)
+	// What clients publish is heard first and last.
 	var s run.Stack
+	s.Push("catch", &keeper{name: "catch", run: catcher.Run, board: g.board, log: g.log})
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
-	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier) }))
+	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier, catcher) }))
 	s.Push("lead", run.Func(func(ctx context.Context, ready func()) error {
 		ready()
 		box, err := g.openLetters(ctx, c)
 		if err != nil {
 			return err
 		}
-		return lease.Run(ctx, func(ctx context.Context) { g.act(ctx, c, box, carrier) })
+		return lease.Run(ctx, func(ctx context.Context) { g.act(ctx, c, box, carrier, catcher) })
 	}))
 	return s.Run(ctx, ready)
 }
 
-// followRoutes makes the carrier hear the live routes of the topology in force,
-// also while this replica stands by and has no other part that asks.
-func (g *Gateway) followRoutes(ctx context.Context, ready func(), carrier *live.Carrier) error {
+// followRoutes makes the carrier and the catcher hear the routes of the
+// topology in force, also while this replica stands by and has no other part that asks.
+func (g *Gateway) followRoutes(ctx context.Context, ready func(), carrier *live.Carrier, catcher *catch.Catcher) error {
 	ready()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
@@ -124,8 +152,8 @@ func (g *Gateway) followRoutes(ctx context.Context, ready func(), carrier *live.
 		case <-tick.C:
 		}
 		if is := g.Router(); is != was {
-			if err := carrier.Resubscribe(); err != nil {
-				g.log.Warn("live routes not followed, will try again", "err", err)
+			if err := errors.Join(carrier.Resubscribe(), catcher.Resubscribe()); err != nil {
+				g.log.Warn("routes not followed, will try again", "err", err)
 				continue
 			}
 			was = is
@@ -140,7 +168,9 @@ func (g *Gateway) openLetters(ctx context.Context, c *conns) (*deadletter.Box, e
 		if err := g.settled(ctx, c); err != nil {
 			return nil, nil //nolint:nilerr,nilnil // told to stop
 		}
-		box, err := deadletter.Open(ctx, c.relay, c.deliver, g.replicas(), g.reg)
+		asking, cancel := context.WithTimeout(ctx, time.Second)
+		box, err := deadletter.Open(asking, c.relay, c.deliver, g.replicas(), g.reg)
+		cancel()
 		if err == nil {
 			g.letters.Store(box)
 			return box, nil
@@ -150,7 +180,9 @@ func (g *Gateway) openLetters(ctx context.Context, c *conns) (*deadletter.Box, e
 }
 
 // act forwards and delivers until ctx ends.
-func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrier *live.Carrier) {
+func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrier *live.Carrier, catcher *catch.Catcher) {
+	catcher.SetActive(true)
+	defer catcher.SetActive(false)
 	if g.settled(ctx, c) != nil {
 		return
 	}

@@ -29,6 +29,11 @@ const (
 	maxBytes   = 1 << 30
 )
 
+// askTimeout is how long an answer of JetStream is waited for. Where a stamp
+// has replicas, the one that should answer may be gone, and asking the next is
+// sooner than waiting.
+const askTimeout = 2 * time.Second
+
 // ErrNotFound reports that there is no letter with that number: it never
 // existed, was sent on, or fell out of the bounds. Trying again cannot help.
 var ErrNotFound = errors.New("no such dead letter")
@@ -53,7 +58,7 @@ type Entry struct {
 // Open makes the stream in account RELAY. deliver is a connection of account
 // DELIVER, for sending letters on.
 func Open(ctx context.Context, relay, deliver *nats.Conn, replicas int, reg prometheus.Registerer) (*Box, error) {
-	js, err := jetstream.New(relay)
+	js, err := jetstream.New(relay, jetstream.WithDefaultTimeout(askTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}

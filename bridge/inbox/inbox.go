@@ -94,6 +94,15 @@ func New(cfg Config) (*Inbox, error) {
 	return in, nil
 }
 
+// askTimeout is how long an answer of JetStream is waited for. Where a stamp
+// has replicas, the one that should answer may be gone, and asking the next is
+// sooner than waiting.
+const askTimeout = time.Second
+
+// heartbeat is how often the server says that a consumer is alive, where it may
+// move from one replica to another.
+const heartbeat = time.Second
+
 // batchSize bounds how many events are published between two writes of the
 // progress, and so how many a crash between them could repeat.
 const batchSize = 256
@@ -108,7 +117,7 @@ func (in *Inbox) Run(ctx context.Context, ready func()) error {
 	if err := in.open(ctx); err != nil {
 		return err
 	}
-	js, err := jetstream.New(in.cfg.Fed)
+	js, err := jetstream.New(in.cfg.Fed, jetstream.WithDefaultTimeout(askTimeout))
 	if err != nil {
 		return fmt.Errorf("open jetstream: %w", err)
 	}
@@ -125,7 +134,7 @@ func (in *Inbox) Run(ctx context.Context, ready func()) error {
 		case arrived <- m:
 		case <-ctx.Done():
 		}
-	}, jetstream.PullMaxMessages(1000))
+	}, in.pull()...)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", StreamIn, err)
 	}
@@ -143,16 +152,24 @@ func (in *Inbox) Run(ctx context.Context, ready func()) error {
 	return in.loop(ctx, arrived)
 }
 
+func (in *Inbox) pull() []jetstream.PullConsumeOpt {
+	opts := []jetstream.PullConsumeOpt{jetstream.PullMaxMessages(1000)}
+	if in.cfg.Replicas > 1 {
+		opts = append(opts, jetstream.PullHeartbeat(heartbeat))
+	}
+	return opts
+}
+
 // open makes the streams and reads what an earlier process left.
 func (in *Inbox) open(ctx context.Context) error {
-	fed, err := jetstream.New(in.cfg.Fed)
+	fed, err := jetstream.New(in.cfg.Fed, jetstream.WithDefaultTimeout(askTimeout))
 	if err != nil {
 		return fmt.Errorf("open jetstream: %w", err)
 	}
 	if in.stream, err = fed.CreateOrUpdateStream(ctx, inStream(in.cfg.Me, in.cfg.Replicas)); err != nil {
 		return fmt.Errorf("open stream %s: %w", StreamIn, err)
 	}
-	relay, err := jetstream.New(in.cfg.Relay)
+	relay, err := jetstream.New(in.cfg.Relay, jetstream.WithDefaultTimeout(askTimeout))
 	if err != nil {
 		return fmt.Errorf("open jetstream: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -123,8 +124,20 @@ func (s *stateStore) save(ctx context.Context, p progress) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", StreamState, err)
 	}
-	if _, err := s.js.Publish(ctx, stateSubject, b); err != nil {
-		return fmt.Errorf("write %s: %w", StreamState, err)
+	for {
+		// The leader of the stream may be gone; the next one is chosen sooner
+		// than an answer is given up for lost.
+		once, cancel := context.WithTimeout(ctx, saveTimeout)
+		_, err = s.js.Publish(once, stateSubject, b)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, jetstream.ErrNoStreamResponse):
+			return fmt.Errorf("write %s: %w", StreamState, err)
+		}
 	}
-	return nil
 }
+
+// saveTimeout is how long an answer to one write is waited for.
+const saveTimeout = 500 * time.Millisecond

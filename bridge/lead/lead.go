@@ -185,7 +185,7 @@ func (l *Lease) hold(ctx context.Context, g grant, act func(context.Context)) {
 		l.cfg.Log.Warn("replica lost its lease", "err", err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TTL)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TTL/4)
 	defer cancel()
 	if _, err := l.store.write(ctx, g.seq, true); err != nil {
 		l.cfg.Log.Warn("lease not given back, others wait for its end", "err", err)

@@ -29,7 +29,7 @@ type Config struct {
 
 // queue is the group in which the replicas of a stamp share messages, so that
 // each is carried once.
-const queue = "ringway"
+const queue = "ringway-live"
 
 // A Carrier passes messages of live routes in both directions. Its methods are
 // safe for concurrent use.

@@ -78,7 +78,7 @@ func New(cfg Config) (*Outbox, error) {
 		cfg.AckTimeout = 2 * time.Second
 	}
 	cfg.Replicas = max(cfg.Replicas, 1)
-	js, err := jetstream.New(cfg.Relay)
+	js, err := jetstream.New(cfg.Relay, jetstream.WithDefaultTimeout(askTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
@@ -87,6 +87,15 @@ func New(cfg Config) (*Outbox, error) {
 		ready: make(chan struct{}), lanes: map[topology.StampID]*lane{},
 	}, nil
 }
+
+// askTimeout is how long an answer of JetStream is waited for. Where a stamp
+// has replicas, the one that should answer may be gone, and asking the next is
+// sooner than waiting.
+const askTimeout = time.Second
+
+// heartbeat is how often the server says that a consumer is alive, where it may
+// move from one replica to another.
+const heartbeat = time.Second
 
 // Run forwards until ctx is cancelled. It calls ready once events are being
 // read, and returns when every goroutine it started has ended. It may be
@@ -116,7 +125,11 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 	for target, n := range held {
 		o.startLane(target, n)
 	}
-	msgs, err := cons.Messages(jetstream.PullMaxMessages(1000))
+	pull := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1000)}
+	if o.cfg.Replicas > 1 {
+		pull = append(pull, jetstream.PullHeartbeat(heartbeat))
+	}
+	msgs, err := cons.Messages(pull...)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", StreamOut, err)
 	}

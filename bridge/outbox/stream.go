@@ -1,6 +1,8 @@
 package outbox
 
 import (
+	"strings"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
@@ -32,8 +34,15 @@ func outStream(r *bridge.Router, replicas int) jetstream.StreamConfig {
 	for _, p := range r.CustomSubjects(topology.RouteDurable) {
 		subjects = append(subjects, bridge.CapturePrefix+string(p))
 	}
+	var transform *jetstream.SubjectTransformConfig
+	if replicas > 1 { // package catch hears and stores
+		for i, s := range subjects {
+			subjects[i] = bridge.StorePrefix + strings.TrimPrefix(s, bridge.CapturePrefix)
+		}
+		transform = &jetstream.SubjectTransformConfig{Source: bridge.StorePrefix + ">", Destination: bridge.CapturePrefix + ">"}
+	}
 	return jetstream.StreamConfig{
-		Name: StreamOut, Subjects: subjects, Replicas: replicas,
+		Name: StreamOut, SubjectTransform: transform, Subjects: subjects, Replicas: replicas,
 		Description: "events published in this stamp that not every target has stored",
 		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 		Discard: jetstream.DiscardNew,

@@ -109,7 +109,7 @@ func (ts *Tasks) save(ctx context.Context, tasks []*Task) error {
 		if ts.endsWith(t) {
 			over = append(over, t.ID)
 		}
-		waits = append(waits, func() error { return wait(ctx, f) })
+		waits = append(waits, func() error { return ts.persist(ctx, t, f) })
 	}
 	for _, w := range waits {
 		errs = append(errs, w())

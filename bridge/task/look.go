@@ -187,7 +187,7 @@ func (ts *Tasks) put(ctx context.Context, t *Task, o Order, w written, now time.
 		bridge.HeaderHop: {string(me) + ":0"}, bridge.HeaderCaptured: {now.UTC().Format(time.RFC3339Nano)},
 		bridge.HeaderMode: {bridge.ModeWait}, bridge.HeaderRule: {"deadline"},
 	}
-	js, err := jetstream.New(ts.cfg.Fed)
+	js, err := jetstream.New(ts.cfg.Fed, jetstream.WithDefaultTimeout(2*attemptTimeout))
 	if err != nil {
 		return fmt.Errorf("open jetstream: %w", err)
 	}

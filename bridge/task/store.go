@@ -31,8 +31,11 @@ const (
 	doneAge = 24 * time.Hour      // after it is over; a repeated answer comes within that
 )
 
-// storeTimeout bounds a write.
-const storeTimeout = 10 * time.Second
+// A write is tried again after attemptTimeout, and given up after storeTimeout.
+const (
+	attemptTimeout = 500 * time.Millisecond
+	storeTimeout   = 10 * time.Second
+)
 
 type store struct {
 	js     jetstream.JetStream
@@ -40,7 +43,7 @@ type store struct {
 }
 
 func openStore(ctx context.Context, relay *nats.Conn, replicas int) (*store, error) {
-	js, err := jetstream.New(relay, jetstream.WithPublishAsyncTimeout(storeTimeout))
+	js, err := jetstream.New(relay, jetstream.WithPublishAsyncTimeout(attemptTimeout), jetstream.WithDefaultTimeout(2*attemptTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}

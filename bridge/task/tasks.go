@@ -191,10 +191,10 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 		return err
 	}
 	if len(t.Seats) == 1 && t.Turn == nil {
-		ts.wg.Go(func() { ts.await(ctx, f, t.ID, stored) })
+		ts.wg.Go(func() { ts.await(ctx, t, f, stored) })
 		return nil
 	}
-	if err := wait(ctx, f); err != nil {
+	if err := ts.persist(ctx, t, f); err != nil {
 		return fmt.Errorf("store task %s: %w", t.ID, err)
 	}
 	stored()
@@ -204,16 +204,31 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 	return nil
 }
 
-// await calls then once f is stored. If it is not, the event stays in RW_OUT
+// await calls then once t is stored. If it is not, the event stays in RW_OUT
 // and is read again.
-func (ts *Tasks) await(ctx context.Context, f jetstream.PubAckFuture, id string, then func()) {
-	if err := wait(ctx, f); err != nil {
+func (ts *Tasks) await(ctx context.Context, t *Task, f jetstream.PubAckFuture, then func()) {
+	if err := ts.persist(ctx, t, f); err != nil {
 		if ctx.Err() == nil {
-			ts.cfg.Log.Error("task not stored, its event stays in the outbox", "task", id, "err", err)
+			ts.cfg.Log.Error("task not stored, its event stays in the outbox", "task", t.ID, "err", err)
 		}
 		return
 	}
 	then()
+}
+
+// persist returns when t is stored. f is the first attempt; the leader of the
+// stream may be gone, so there are more.
+func (ts *Tasks) persist(ctx context.Context, t *Task, f jetstream.PubAckFuture) error {
+	deadline := time.Now().Add(storeTimeout)
+	for {
+		err := wait(ctx, f)
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		if f, err = ts.write(ts.store, t); err != nil {
+			return err
+		}
+	}
 }
 
 // write starts to store t.

@@ -24,6 +24,7 @@ var imports = map[string][]string{
 	"bridge/live":       {"bridge", "topology"},
 	"bridge/task":       {"bridge", "topology"},
 	"bridge/lead":       {},
+	"bridge/catch":      {"bridge", "topology"},
 	"bridge/canary":     {"bridge", "topology"},
 
 	// The process: the only place where things meet.
@@ -31,7 +32,7 @@ var imports = map[string][]string{
 	"gateway/admin": {"bridge/deadletter"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/canary", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
+		"bridge", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
 		"gateway/admin", "gateway/node",
 		"internal/run",
 		"topology",
@@ -96,7 +97,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
 			"gateway", "internal/demo", "internal/natstest", "test",
 		},
 		true,
@@ -130,7 +131,7 @@ var outsiders = []outsider{
 		"github.com/prometheus",
 		[]string{
 			"gateway", "test/fed",
-			"bridge/canary", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/task",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/task",
 		},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",

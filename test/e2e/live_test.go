@@ -38,9 +38,9 @@ func hashOf(t *testing.T, text string) string {
 	return m.Hash
 }
 
-// A stream of events is published in control for stage far while a test
+// A pulse of events is published in control for stage far while a test
 // changes things, and watched in wss.
-type stream struct {
+type pulse struct {
 	f    *fed.Fed
 	tap  *fed.Tap
 	stop chan struct{}
@@ -50,9 +50,9 @@ type stream struct {
 
 const streamContexts = 5
 
-func publishing(t *testing.T, f *fed.Fed, every time.Duration) *stream {
+func publishing(t *testing.T, f *fed.Fed, every time.Duration) *pulse {
 	t.Helper()
-	s := &stream{f: f, tap: f.Tap("wss", triggered, ""), stop: make(chan struct{})}
+	s := &pulse{f: f, tap: f.Tap("wss", triggered, ""), stop: make(chan struct{})}
 	nc := f.Client("control")
 	tick := time.NewTicker(every)
 	s.wg.Go(func() {
@@ -73,7 +73,7 @@ func publishing(t *testing.T, f *fed.Fed, every time.Duration) *stream {
 }
 
 // balanced asks that every event arrived once and in order.
-func (s *stream) balanced(t *testing.T) {
+func (s *pulse) balanced(t *testing.T) {
 	t.Helper()
 	close(s.stop)
 	s.wg.Wait()

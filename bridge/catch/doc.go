@@ -1,0 +1,16 @@
+// Package catch stores what the clients of a stamp publish in the stream RW_OUT,
+// where the stamp has several replicas.
+//
+// With one replica the server itself captures: the stream subscribes to what
+// clients publish. With several the stream has a leader, which may be nobody for
+// the second or two of an election, and a publish of core NATS would then be
+// lost without a word. So a Catcher in each replica hears all clients, those of
+// the other replicas too. The one of the active replica stores what it hears,
+// in the order in which it heard it for each shkeptncontext, tries again until
+// the stream has answered, and then says so to the others, who forget it. One
+// that becomes active stores what it has not been told of. What an active one
+// that died had stored and not told is stored twice; the targets refuse it.
+//
+// A Catcher that is told nothing of a message for some seconds was cut off from
+// the active one, or there is none, and stores it by itself.
+package catch
