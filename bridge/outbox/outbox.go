@@ -238,12 +238,7 @@ func (o *Outbox) refuse(ctx context.Context, m jetstream.Msg, ev captured) error
 // dispatch gives one copy to the lane of each target. The last lane that is
 // done with its copy acknowledges the event.
 func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) error {
-	parties := len(ev.decision.Targets)
-	given := ev.given(m.Data())
-	if given != nil {
-		parties++
-	}
-	left := newCountdown(parties, func() {
+	left := newCountdown(func() {
 		crash.At(crash.OutboxStored)
 		o.busy.remove(ev.seq)
 		if err := m.Ack(); err != nil {
@@ -251,13 +246,18 @@ func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		}
 		crash.At(crash.OutboxSettled)
 	})
-	if given != nil {
+	targets := ev.decision.Targets
+	if given := ev.given(m.Data()); given != nil {
+		left.add(1)
 		if err := o.cfg.Tasks.Give(ctx, given, left.done); err != nil {
 			o.busy.remove(ev.seq)
 			return err
 		}
+		targets = given.Decision.Targets
 	}
-	for _, t := range ev.decision.Targets {
+	left.add(len(targets))
+	defer left.done()
+	for _, t := range targets {
 		o.metrics.routed.WithLabelValues(string(t.Stamp), t.Rule).Inc()
 		l := o.startLane(t.Stamp, 0)
 		if l == nil {

@@ -159,24 +159,27 @@ func (ts *Tasks) drop(id string) {
 // and after it if there are several; the caller sends the event, and lets go of
 // it only after stored was called as well. With candidates the task is ours
 // from then on, and the caller sends nothing.
+//
+// A task that is read a second time, after a restart, goes to the stamps that it
+// was given to, whatever the topology says by now: Give puts them into g.
 func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error {
 	t := newTask(g)
-	if t.Turn != nil {
-		if known, err := ts.find(ctx, t.ID); err != nil || known != nil && known.Turn != nil {
-			if err == nil {
-				stored() // read a second time, or published twice: it has had its turn
-			}
-			return err
+	was, err := ts.given(ctx, t)
+	if err != nil {
+		return err
+	}
+	if was != nil {
+		g.Decision.Targets, g.Decision.Candidates = was.targets(), nil
+		if was.Turn != nil || was.Over() {
+			stored()
+			return nil
 		}
+		t = was
 	}
 	ts.mu.Lock()
 	if ts.store == nil {
 		ts.mu.Unlock()
 		return errors.New("tasks are not followed yet")
-	}
-	if was := ts.open[t.ID]; was != nil {
-		// Read a second time, after a crash: what is known stays.
-		t = was
 	}
 	ts.keep(t)
 	store := ts.store
@@ -202,6 +205,19 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 		ts.look(ctx, time.Now())
 	}
 	return nil
+}
+
+// given returns what is known of a task that may have been given out before,
+// or nil. The stream is asked where that can be: at a start, and where the task
+// needs it anyway.
+func (ts *Tasks) given(ctx context.Context, t *Task) (*Task, error) {
+	ts.mu.Lock()
+	was, ask := ts.open[t.ID], !ts.caughtUp
+	ts.mu.Unlock()
+	if was != nil || !ask && t.Turn == nil {
+		return was, nil
+	}
+	return ts.find(ctx, t.ID)
 }
 
 // await calls then once f is stored. If it is not, the event stays in RW_OUT
