@@ -115,11 +115,14 @@ const (
 	// AskDecline says that no plane of this stamp took a task in time, and
 	// that the stamp lets go of it.
 	AskDecline = "ask.decline"
+	// AskRelease asks a stamp whose planes have a task, and have not started it
+	// in time, to let go of it. It does so by AskDecline.
+	AskRelease = "ask.release"
 	// CtlReplies starts the rest of an answer.
 	CtlReplies = "re."
 )
 
-// A TaskAsk is the body of AskClaim and AskDecline, as JSON.
+// A TaskAsk is the body of every question, as JSON.
 type TaskAsk struct {
 	Triggered string `json:"triggered"` // id of the event
 	Attempt   int    `json:"attempt,omitempty"`

@@ -167,7 +167,8 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 	if cl := in.claims.without[answer.seq]; cl != nil && answer.yes {
 		return in.declined(ctx, cl)
 	}
-	if in.claims.waiting[answer.seq] == nil {
+	cl := in.claims.waiting[answer.seq]
+	if cl == nil {
 		return nil
 	}
 	delete(in.claims.waiting, answer.seq)
@@ -181,6 +182,11 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 		in.fresh = append(in.fresh, answer.seq)
 	case err != nil:
 		return err
+	case !in.cfg.Interest(a.subject):
+		// The plane has gone meanwhile. Were the task to wait here, nobody
+		// could tell when it is done.
+		in.fresh = append(in.fresh, answer.seq)
+		err = in.claims.ask(bridge.AskDecline, cl)
 	default:
 		a.claim = false
 		err = in.offer(ctx, a)

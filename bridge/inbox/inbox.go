@@ -246,6 +246,8 @@ func (in *Inbox) commit(ctx context.Context) error {
 	if err := in.cfg.Deliver.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("flush deliveries: %w", err)
 	}
+	crash.At(crash.InboxFlushed)
+	defer crash.At(crash.InboxSaved)
 	if err := in.cfg.Gate.Commit(ctx); err != nil {
 		return err
 	}

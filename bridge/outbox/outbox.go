@@ -60,6 +60,8 @@ type Outbox struct {
 	lanes   map[topology.StampID]*lane
 	running context.Context //nolint:containedctx // of Run; lanes are started by whoever has an event for them
 
+	answered answeredSet
+
 	busy busySet // sequences of RW_OUT that lanes still have
 	wg   sync.WaitGroup
 }
@@ -144,6 +146,7 @@ func (o *Outbox) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lanes, o.running = map[topology.StampID]*lane{}, nil
+	o.answered.caughtUp(false)
 	o.busy.reset()
 }
 
@@ -192,6 +195,7 @@ func (o *Outbox) Recapture(ctx context.Context) error {
 func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext, backlog uint64) error {
 	for n := uint64(0); ; n++ {
 		if n == backlog {
+			o.answered.caughtUp(true)
 			o.cfg.Tasks.CaughtUp()
 		}
 		m, err := msgs.Next()
@@ -227,6 +231,9 @@ func (o *Outbox) handle(ctx context.Context, m jetstream.Msg) error {
 		o.metrics.captured.Inc()
 	}
 	ev := o.capture(m, seq, meta.Timestamp)
+	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
+		o.answered.add(e.TriggeredID)
+	}
 	if ev.decision.Refused != bridge.ReasonNone {
 		defer o.busy.remove(seq)
 		return o.refuse(ctx, m, ev)
@@ -251,12 +258,7 @@ func (o *Outbox) refuse(ctx context.Context, m jetstream.Msg, ev captured) error
 // dispatch gives one copy to the lane of each target. The last lane that is
 // done with its copy acknowledges the event.
 func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) error {
-	parties := len(ev.decision.Targets)
-	given := ev.given(m.Data())
-	if given != nil {
-		parties++
-	}
-	left := newCountdown(parties, func() {
+	left := newCountdown(func() {
 		crash.At(crash.OutboxStored)
 		o.busy.remove(ev.seq)
 		if err := m.Ack(); err != nil {
@@ -264,13 +266,18 @@ func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		}
 		crash.At(crash.OutboxSettled)
 	})
-	if given != nil {
+	targets := ev.decision.Targets
+	if given := ev.given(m.Data()); given != nil {
+		left.add(1)
 		if err := o.cfg.Tasks.Give(ctx, given, left.done); err != nil {
 			o.busy.remove(ev.seq)
 			return err
 		}
+		targets = given.Decision.Targets
 	}
-	for _, t := range ev.decision.Targets {
+	left.add(len(targets))
+	defer left.done()
+	for _, t := range targets {
 		o.metrics.routed.WithLabelValues(string(t.Stamp), t.Rule).Inc()
 		l := o.startLane(t.Stamp, 0)
 		if l == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ var errNotCaughtUp = errors.New("tasks given before the start are not all known 
 // after a restart, does no harm.
 func (ts *Tasks) asked(ctx context.Context, m *nats.Msg) {
 	_, from, what, ok := bridge.Address(m.Subject)
-	if !ok || m.Reply == "" || !strings.HasPrefix(m.Reply, bridge.CtlSubject(from, ts.cfg.Me, bridge.CtlReplies)) {
+	if !ok || m.Reply != "" && !strings.HasPrefix(m.Reply, bridge.CtlSubject(from, ts.cfg.Me, bridge.CtlReplies)) {
 		return
 	}
 	var q bridge.TaskAsk
@@ -30,11 +31,18 @@ func (ts *Tasks) asked(ctx context.Context, m *nats.Msg) {
 		ts.cfg.Log.Warn("question unreadable", "peer", from, "err", err)
 		return
 	}
+	if what == bridge.AskRelease {
+		ts.letGo(from, q)
+		return
+	}
 	yes, err := ts.answer(ctx, from, what, q)
 	if err != nil {
 		if ctx.Err() == nil {
 			ts.cfg.Log.Warn("question not answered, the stamp will ask again", "peer", from, "err", err)
 		}
+		return
+	}
+	if m.Reply == "" {
 		return
 	}
 	b, err := json.Marshal(bridge.TaskAnswer{Yes: yes})
@@ -78,4 +86,36 @@ func (ts *Tasks) answer(ctx context.Context, from topology.StampID, what string,
 		return false, err
 	}
 	return yes, nil
+}
+
+// askRelease asks a stamp to let go of a task. It is asked again as long as it
+// does not answer: its planes may be at work behind a cut link.
+func (ts *Tasks) askRelease(id string, stamp topology.StampID, attempt int, now time.Time) error {
+	ts.mu.Lock()
+	ts.watched[id] = now.Add(time.Second)
+	ts.mu.Unlock()
+	return ts.say(stamp, bridge.AskRelease, bridge.TaskAsk{Triggered: id, Attempt: attempt})
+}
+
+// letGo lets go of a task of another stamp's control plane, if no plane of this
+// stamp has answered it.
+func (ts *Tasks) letGo(from topology.StampID, q bridge.TaskAsk) {
+	if !ts.cfg.Unanswered(q.Triggered) {
+		return
+	}
+	if err := ts.say(from, bridge.AskDecline, q); err != nil {
+		ts.cfg.Log.Debug("stamp not answered, it will ask again", "peer", from, "err", err)
+	}
+}
+
+// say puts a question that is answered by another question, if at all.
+func (ts *Tasks) say(to topology.StampID, what string, q bridge.TaskAsk) error {
+	b, err := json.Marshal(q)
+	if err == nil {
+		err = ts.cfg.Fed.Publish(bridge.CtlSubject(to, ts.cfg.Me, what), b)
+	}
+	if err != nil {
+		return fmt.Errorf("ask stamp %s: %w", to, err)
+	}
+	return nil
 }

@@ -18,7 +18,8 @@ type Order struct {
 
 // Due returns what is to be written for stamps that missed the deadline. With
 // OnDeadline ignore a stamp that has not started is left out at once, which
-// changes the task.
+// changes the task; unless none has started, for then there is nothing to go on
+// with, and whoever starts first is welcome.
 func (t *Task) Due(now time.Time) (orders []Order, changed bool) {
 	if t.Deadline == 0 || t.Turn != nil {
 		return nil, false
@@ -26,6 +27,9 @@ func (t *Task) Due(now time.Time) (orders []Order, changed bool) {
 	for _, s := range t.Seats {
 		switch {
 		case s.State == Asked && now.Sub(t.Asked) >= t.Deadline:
+			if t.OnDeadline == topology.DeadlineIgnore && !t.begun() {
+				continue
+			}
 			if t.OnDeadline == topology.DeadlineIgnore {
 				s.State, changed = Expired, true
 				continue
@@ -36,6 +40,16 @@ func (t *Task) Due(now time.Time) (orders []Order, changed bool) {
 		}
 	}
 	return orders, changed
+}
+
+// begun reports whether any stamp has started.
+func (t *Task) begun() bool {
+	for _, s := range t.Seats {
+		if len(s.Planes) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // absent answers for a stamp whose planes have not started.

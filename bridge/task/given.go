@@ -28,6 +28,19 @@ func newTask(g *bridge.Given) *Task {
 	return t
 }
 
+// targets returns where a task that was given out has to go; nowhere if this
+// package looks for a stamp itself.
+func (t *Task) targets() []bridge.Target {
+	if t.Turn != nil {
+		return nil
+	}
+	out := make([]bridge.Target, len(t.Seats))
+	for i, s := range t.Seats {
+		out[i] = bridge.Target{Stamp: s.Stamp, Rule: t.Rule}
+	}
+	return out
+}
+
 // rememberFor keeps what an answer in a stamp's name has to repeat.
 func (t *Task) rememberFor(body []byte) {
 	var e struct {

@@ -96,6 +96,7 @@ func (ts *Tasks) turn(ctx context.Context, t *Task, now time.Time) error {
 		to, offered = t.Offer(now, ts.cfg.Away)
 	}
 	attempt := t.Turn.Attempt
+	late, overdue := t.Overdue(now)
 	ts.watched[t.ID] = now
 	if t.Turn.Over {
 		delete(ts.watched, t.ID)
@@ -106,6 +107,8 @@ func (ts *Tasks) turn(ctx context.Context, t *Task, now time.Time) error {
 		return ts.bury(ctx, t)
 	case order != nil:
 		return ts.fulfil(ctx, t, []Order{*order}, now)
+	case overdue:
+		return ts.askRelease(t.ID, late, attempt, now)
 	case !offered:
 		return nil
 	}

@@ -143,6 +143,8 @@ func TestDeadlineLosesToTheStamp(t *testing.T) {
 func TestDeadlineIgnore(t *testing.T) {
 	task := complete(all("b", "c"))
 	task.Deadline, task.OnDeadline = time.Minute, topology.DeadlineIgnore
+	_, changed := task.Due(start.Add(time.Hour))
+	require.False(t, changed, "nobody has started: nothing to go on with")
 	run(t, task, "b+", "b-")
 	orders, changed := task.Due(start.Add(time.Hour))
 	require.Empty(t, orders)

@@ -45,6 +45,7 @@ type Config struct {
 	Router      func() *bridge.Router
 	Send        func(context.Context, Offer) error // puts an offer on its way
 	Away        func(topology.StampID) bool        // whether a stamp does not answer
+	Unanswered  func(triggered string) bool        // whether it is sure that no plane of this stamp answered a task
 	DeadLetters DeadLetters
 	MaxWait     time.Duration // how long a task without deadline may look for a stamp; 0 is 72 h
 	Replicas    int           // of the stream; 0 is 1
@@ -79,7 +80,7 @@ func New(cfg Config) (*Tasks, error) {
 		return nil, errors.New("task: no stamp")
 	case cfg.Relay == nil || cfg.Fed == nil:
 		return nil, errors.New("task: no connection")
-	case cfg.Router == nil || cfg.Send == nil || cfg.Away == nil || cfg.DeadLetters == nil || cfg.Log == nil:
+	case cfg.Router == nil || cfg.Send == nil || cfg.Away == nil || cfg.Unanswered == nil || cfg.DeadLetters == nil || cfg.Log == nil:
 		return nil, errors.New("task: no router, sender, dead letters or log")
 	}
 	if cfg.MaxWait == 0 {
@@ -159,24 +160,27 @@ func (ts *Tasks) drop(id string) {
 // and after it if there are several; the caller sends the event, and lets go of
 // it only after stored was called as well. With candidates the task is ours
 // from then on, and the caller sends nothing.
+//
+// A task that is read a second time, after a restart, goes to the stamps that it
+// was given to, whatever the topology says by now: Give puts them into g.
 func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error {
 	t := newTask(g)
-	if t.Turn != nil {
-		if known, err := ts.find(ctx, t.ID); err != nil || known != nil && known.Turn != nil {
-			if err == nil {
-				stored() // read a second time, or published twice: it has had its turn
-			}
-			return err
+	was, err := ts.given(ctx, t)
+	if err != nil {
+		return err
+	}
+	if was != nil {
+		g.Decision.Targets, g.Decision.Candidates = was.targets(), nil
+		if was.Turn != nil || was.Over() {
+			stored()
+			return nil
 		}
+		t = was
 	}
 	ts.mu.Lock()
 	if ts.store == nil {
 		ts.mu.Unlock()
 		return errors.New("tasks are not followed yet")
-	}
-	if was := ts.open[t.ID]; was != nil {
-		// Read a second time, after a crash: what is known stays.
-		t = was
 	}
 	ts.keep(t)
 	store := ts.store
@@ -204,7 +208,20 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 	return nil
 }
 
-// await calls then once t is stored. If it is not, the event stays in RW_OUT
+// given returns what is known of a task that may have been given out before,
+// or nil. The stream is asked where that can be: at a start, and where the task
+// needs it anyway.
+func (ts *Tasks) given(ctx context.Context, t *Task) (*Task, error) {
+	ts.mu.Lock()
+	was, ask := ts.open[t.ID], !ts.caughtUp
+	ts.mu.Unlock()
+	if was != nil || !ask && t.Turn == nil {
+		return was, nil
+	}
+	return ts.find(ctx, t.ID)
+}
+
+// await calls then once f is stored. If it is not, the event stays in RW_OUT
 // and is read again.
 func (ts *Tasks) await(ctx context.Context, t *Task, f jetstream.PubAckFuture, then func()) {
 	if err := ts.persist(ctx, t, f); err != nil {

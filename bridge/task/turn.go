@@ -26,6 +26,10 @@ const (
 // Offer returns the stamp that the task is to be offered to now, if there is
 // one, and takes note that it is. away reports stamps that do not answer: they
 // are asked after the others.
+//
+// A stamp that had leave keeps the task until it says that it lets go of it
+// (Pass) or the deadline passes, also when nothing is heard of it: its planes may
+// be at work behind a cut link, and a second stamp would do the work twice.
 func (t *Task) Offer(now time.Time, away func(topology.StampID) bool) (topology.StampID, bool) {
 	turn := t.Turn
 	switch {
@@ -34,6 +38,8 @@ func (t *Task) Offer(now time.Time, away func(topology.StampID) bool) (topology.
 	case turn.Stamp == "" && now.Before(turn.Next):
 		return "", false
 	case turn.Stamp != "" && now.Sub(turn.Since) < t.StartWithin:
+		return "", false
+	case turn.Stamp != "" && t.seat(turn.Stamp).Granted:
 		return "", false
 	}
 	next := t.candidate(away)
@@ -54,7 +60,7 @@ func (t *Task) Offer(now time.Time, away func(topology.StampID) bool) (topology.
 func (t *Task) candidate(away func(topology.StampID) bool) *Seat {
 	var far *Seat
 	for _, s := range t.Seats {
-		if s.State != "" || s.Granted {
+		if s.State != "" {
 			continue
 		}
 		if !away(s.Stamp) {
@@ -67,19 +73,26 @@ func (t *Task) candidate(away func(topology.StampID) bool) *Seat {
 	return far
 }
 
-// rest ends a round in which nobody took the task. Whoever had leave keeps it:
-// a late start is better than none. Otherwise all are asked again later.
+// rest ends a round in which nobody took the task. All are asked again later.
 func (t *Task) rest(now time.Time) {
 	turn := t.Turn
-	if s := t.seat(turn.Stamp); s != nil && s.Granted {
-		return
-	}
 	for _, s := range t.Seats {
 		s.State = ""
 	}
 	turn.Stamp = ""
 	turn.Next = now.Add(min(firstRound<<min(turn.Round, 10), lastRound))
 	turn.Round++
+}
+
+// Overdue returns the stamp that has leave and whose planes have not started in
+// time: it is to be asked to let go.
+func (t *Task) Overdue(now time.Time) (topology.StampID, bool) {
+	turn := t.Turn
+	s := t.seat(turn.Stamp)
+	if turn.Over || s == nil || !s.Granted || now.Sub(turn.Since) < t.StartWithin {
+		return "", false
+	}
+	return turn.Stamp, true
 }
 
 // Claim reports whether a stamp has leave to give the task to its planes. It
@@ -100,14 +113,15 @@ func (t *Task) Claim(stamp topology.StampID, attempt int, now time.Time) (leave,
 	return true, true
 }
 
-// Pass takes note that the stamp has no plane: the next may be asked at once.
+// Pass takes note that the stamp has no plane, or lets go of a task that none of
+// its planes has got: the next may be asked at once.
 func (t *Task) Pass(stamp topology.StampID, attempt int) (changed bool) {
 	turn := t.Turn
 	s := t.seat(stamp)
-	if turn == nil || s == nil || turn.Over || turn.Stamp != stamp || turn.Attempt != attempt || s.Granted {
+	if turn == nil || s == nil || turn.Over || turn.Stamp != stamp || turn.Attempt != attempt {
 		return false
 	}
-	s.State = Declined
+	s.State, s.Granted = Declined, false
 	turn.Since = time.Time{}
 	return true
 }

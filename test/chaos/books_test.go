@@ -18,19 +18,23 @@ type books struct {
 	records  map[bridge.Key][]record
 	sighted  map[bridge.Key][]sighting
 	routers  map[string]*bridge.Router // by hash and stamp
+	parties  map[string]int            // stamps that have a task, by its id
 	findings []string
 }
 
 func balance(s *site, records map[bridge.Key][]record) []string {
-	b := &books{s: s, records: records, sighted: map[bridge.Key][]sighting{}, routers: map[string]*bridge.Router{}}
+	b := &books{s: s, records: records, sighted: map[bridge.Key][]sighting{}, routers: map[string]*bridge.Router{}, parties: map[string]int{}}
 	for _, x := range s.j.sighted {
 		b.sighted[x.key] = append(b.sighted[x.key], x)
 	}
 	for _, e := range s.j.events {
+		if strings.HasSuffix(e.Type, triggered) {
+			b.parties[e.ID] = len(b.asked(e))
+		}
 		b.account(e)
 	}
 	for _, x := range s.j.sighted {
-		if s.j.byKey[x.key] == nil {
+		if s.j.byKey[x.key] == nil && !b.written(x) {
 			b.find("%s in %s was given an event that nobody published: %s", x.by, x.stamp, x.key)
 		}
 	}
@@ -78,10 +82,44 @@ func (b *books) account(e *event) {
 		}
 	}
 	slices.Sort(got)
+	got = slices.Compact(got) // one of several may be offered a task again
 	b.meant(e, got, letter, first)
+	if isTurn(e) {
+		b.takenOnce(e, got, letter)
+		return
+	}
 	for _, stamp := range got {
 		b.delivered(e, stamp)
 	}
+}
+
+// isTurn reports whether an event is a task for any one stamp.
+func isTurn(e *event) bool {
+	return strings.HasSuffix(e.Type, triggered) && slices.Contains(oneOf, e.Stage)
+}
+
+// takenOnce asks that exactly one of the stamps that were offered a task gave it
+// to its plane, and once.
+func (b *books) takenOnce(e *event, got []string, letter bridge.Reason) {
+	n := len(b.sighted[e.key])
+	if n > 1 {
+		b.find("TWO-AT-ONCE: %v was taken %d times: %s", e, n, b.trail(e))
+	}
+	if n == 0 && len(got) > 0 && letter == "" {
+		b.find("UNTAKEN: %v, offered to %v: %s", e, got, b.trail(e))
+	}
+}
+
+// written reports whether a control plane was given an answer that its gateway
+// wrote in the name of a stamp, for a stage with a deadline.
+func (b *books) written(x sighting) bool {
+	for _, r := range b.records[x.key] {
+		h, _ := readHead(r.body)
+		if r.stream == "RW_IN" && r.stamp == x.stamp && r.header.Get("Ringway-For") != "" && slices.Contains(missed, h.Data.Stage) {
+			return true
+		}
+	}
+	return false
 }
 
 // meant asks that the stamps which have an event are those that a topology of
@@ -104,6 +142,13 @@ func (b *books) meant(e *event, got []string, letter bridge.Reason, first time.T
 			union[string(t.Stamp)] = true
 		}
 		slices.Sort(to)
+		for _, t := range d.Candidates {
+			union[string(t.Stamp)] = true
+			to = append(to, string(t.Stamp))
+		}
+		if n := len(d.Candidates); n > 0 && len(got) > 0 && !slices.ContainsFunc(got, func(s string) bool { return !slices.Contains(to, s) }) {
+			return // offered to some of them
+		}
 		if slices.Equal(to, got) && letter == "" {
 			return
 		}
@@ -198,6 +243,9 @@ func (b *books) setAside(e *event, stamp string) bool {
 		if r.stream != "RW_DLQ" || r.stamp != stamp || r.outbound() {
 			continue
 		}
+		if b.refusedLate(e, r.reason()) {
+			return true
+		}
 		for _, v := range b.s.versions {
 			if v.mesh.Stamp(topology.StampID(e.stamp)) == nil && r.reason() == bridge.ReasonUnknown {
 				return true
@@ -207,45 +255,20 @@ func (b *books) setAside(e *event, stamp string) bool {
 	return false
 }
 
-// order asks that everybody was given the events of one publisher and context
-// in the order in which they were published.
-func (b *books) order() {
-	type way struct{ from, by, context, subject, to, reader string }
-	last := map[way]*event{}
-	for _, x := range b.s.j.sighted {
-		e := b.s.j.byKey[x.key]
-		if e == nil || e.stamp == x.stamp {
-			continue
-		}
-		w := way{from: e.stamp, by: e.by, context: e.Context, to: x.stamp, reader: x.by}
-		if !asksOrderAcrossSubjects && slices.Contains(executions, x.stamp) {
-			w.subject = e.Type
-		}
-		if p := last[w]; p != nil && p.n > e.n && p.key != e.key && b.steady(e, x) && b.steady(p, x) {
-			b.find("DISORDER: %s in %s was given %v after %v: %s", x.by, x.stamp, e, p, b.trail(e))
-		}
-		last[w] = e
-	}
-}
-
-// steady reports whether every topology by which an event may have been routed
-// sends it to the stamp where it was sighted. One that was not settled when its
-// gateway stopped is routed again, and a topology that has changed meanwhile may
-// then send it elsewhere, after later events.
-func (b *books) steady(e *event, x sighting) bool {
-	for _, v := range b.inForce(e.at, x.at) {
-		if !slices.ContainsFunc(b.decide(e, v).Targets, func(t bridge.Target) bool { return string(t.Stamp) == x.stamp }) {
-			return false
-		}
-	}
-	return true
+// refusedLate reports whether an answer was refused because its stamp had been
+// answered for.
+func (b *books) refusedLate(e *event, why bridge.Reason) bool {
+	return slices.Contains(missed, e.Stage) && (why == bridge.ReasonLate || why == bridge.ReasonNotAsked || why == bridge.ReasonRepeated)
 }
 
 // summary puts the findings of one kind together.
 func summary(findings []string) string {
-	const most = 25
+	const most = 15
 	slices.SortStableFunc(findings, func(a, b string) int { return cmp.Compare(kindOf(a), kindOf(b)) })
-	out := findings[:min(most, len(findings))]
+	out := slices.Clone(findings[:min(most, len(findings))])
+	for i, f := range out {
+		out[i] = fmt.Sprintf("%.600s", f)
+	}
 	return fmt.Sprintf("%d findings\n%s", len(findings), strings.Join(out, "\n"))
 }
 

@@ -8,13 +8,13 @@ const (
 	asksOrderAcrossSubjects = false
 	// asksBarrier: a task of `deliver: all` never ends early and never waits
 	// for ever.
-	asksBarrier = false
+	asksBarrier = true
 	// asksOneOfAny: with `deliver: any` and `first` exactly one stamp takes a
 	// task, also when the chosen one is away.
-	asksOneOfAny = false
+	asksOneOfAny = true
 	// asksSteadyRouting: an event that was on its way when its gateway stopped
 	// goes on by the topology that it began with, and not by another as well.
-	asksSteadyRouting = false
+	asksSteadyRouting = true
 	// asksLastHop: what may or may not have reached a plane when the gateway
 	// died is not delivered to it again if the plane has answered.
 	asksLastHop = false

@@ -134,11 +134,7 @@ func (c *control) take(m jetstream.Msg, last uint64) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if k := c.tasks[h.TriggeredID]; k != nil {
-		stamp := h.Data.Labels["stamp"]
-		if stamp == "" {
-			stamp = "?"
-		}
-		k.add(kind, stamp)
+		k.add(kind, speaker(h))
 	}
 	return meta.Sequence.Stream
 }

@@ -105,6 +105,7 @@ type head struct {
 		Labels  map[string]string `json:"labels"`
 		Result  string            `json:"result"`
 		Status  string            `json:"status"`
+		Message string            `json:"message"`
 	} `json:"data"`
 }
 

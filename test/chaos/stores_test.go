@@ -110,8 +110,10 @@ func readStream(t testing.TB, js jetstream.JetStream, stamp, stream string) (all
 // keyOf returns the key of the event that a record is about.
 func (r *record) keyOf() bridge.Key {
 	switch r.stream {
-	case "RW_IN", "RW_HOLD":
-		return r.subject[strings.LastIndexByte(r.subject, '.')+1:]
+	case "RW_IN": // rw.v1.ev.<to>.<from>.<key>[.<attempt>]
+		return strings.Split(r.subject, ".")[5]
+	case "RW_HOLD": // hold.<to>.<key>[.<attempt>]
+		return strings.Split(r.subject, ".")[2]
 	case "RW_DLQ":
 		if k := r.header.Get("Ringway-Dead-Key"); k != "" {
 			return k

@@ -2,67 +2,93 @@ package chaos_test
 
 import (
 	"slices"
+	"strings"
+
+	"github.com/ringway/ringway/bridge"
 )
 
 // tasks asks that every task was closed as Keptn closes it: not before every
 // stamp that was asked has answered, and at all.
 func (b *books) tasks() {
+	dropped := b.dropped()
 	for _, e := range b.s.j.events {
 		if e.by != "shipyard-controller" {
 			continue
 		}
 		for _, c := range b.s.controls {
 			if k := c.tasks[e.ID]; c.stamp == e.stamp && k != nil {
-				b.task(e, k)
+				b.task(e, k, dropped[e.ID])
 			}
 		}
 	}
 }
 
-func (b *books) task(e *event, k *task) {
-	var asked []string
-	for _, r := range b.records[e.key] {
-		if r.stream == "RW_IN" {
-			asked = append(asked, r.stamp)
+// dropped returns why answers became dead letters, by the id of their task.
+// account judges whether that was right.
+func (b *books) dropped() map[string][]bridge.Reason {
+	out := map[string][]bridge.Reason{}
+	for _, list := range b.records {
+		for _, r := range list {
+			if h, _ := readHead(r.body); r.stream == "RW_DLQ" && h.TriggeredID != "" {
+				out[h.TriggeredID] = append(out[h.TriggeredID], r.reason())
+			}
 		}
 	}
-	if len(asked) == 0 {
-		return // refused, and a dead letter
-	}
-	if len(asked) > 1 && !asksBarrier {
-		return
-	}
+	return out
+}
+
+func (b *books) task(e *event, k *task, dropped []bridge.Reason) {
+	asked := b.asked(e)
 	switch {
-	case b.answerLost(e):
+	case len(asked) == 0:
+		return // refused, and a dead letter
+	case len(asked) > 1 && !asksBarrier:
+		return
+	case slices.Contains(dropped, bridge.ReasonUnknown):
+		return // a stamp left the federation before it had answered
 	case !k.complete:
-		b.find("OPEN %v: asked %v, started %v, finished %v: %s", e, asked, k.started, k.finished, b.trail(e))
-	case len(k.late) > 0 && !b.expired(e):
-		b.find("EARLY %v: asked %v, started %v, finished %v; late %v", e, asked, k.started, k.finished, k.late)
+		b.find("OPEN: %v: asked %v, started %v, finished %v, dropped %v: %s", e, asked, k.started, k.finished, dropped, b.trail(e))
+	case len(k.late) > 0:
+		b.find("EARLY: %v: asked %v, started %v, finished %v; late %v", e, asked, k.started, k.finished, k.late)
+	case e.Stage == "soft": // goes on without who is late
 	default:
 		for _, stamp := range asked {
 			if !slices.Contains(k.finished, stamp) {
-				b.find("UNHEARD %v: asked %v, finished %v", e, asked, k.finished)
+				b.find("UNHEARD: %v: asked %v, finished %v, dropped %v: %s", e, asked, k.finished, dropped, b.trail(e))
 			}
 		}
 	}
 }
 
-// answerLost reports whether an answer to a task became a dead letter, which
-// account has judged.
-func (b *books) answerLost(e *event) bool {
-	for _, list := range b.records {
-		for _, r := range list {
-			if r.stream != "RW_DLQ" {
-				continue
-			}
-			if h, _ := readHead(r.body); h.TriggeredID == e.ID {
-				return true
-			}
+// asked returns the stamps that had a task; of a task for any one stamp the one
+// that took it.
+func (b *books) asked(e *event) []string {
+	var out []string
+	if isTurn(e) {
+		for _, x := range b.sighted[e.key] {
+			out = append(out, x.stamp)
+		}
+		return out
+	}
+	for _, r := range b.records[e.key] {
+		if r.stream == "RW_IN" {
+			out = append(out, r.stamp)
 		}
 	}
-	return false
+	return out
 }
 
-// expired reports whether the stage of a task has a deadline, after which
-// answers may come late.
-func (b *books) expired(e *event) bool { return e.Stage == "dev" || e.Stage == "soft" }
+// speaker returns the stamp in whose name an answer was given, "?" if it does
+// not say.
+func speaker(h head) string {
+	if stamp, ok := strings.CutPrefix(h.Source, "ringway/"); ok {
+		return stamp
+	}
+	if part := strings.Fields(h.Data.Message); len(part) > 1 && part[0] == "stamp" {
+		return part[1] // written for a plane that started and did not finish
+	}
+	if stamp := h.Data.Labels["stamp"]; stamp != "" {
+		return stamp
+	}
+	return "?"
+}

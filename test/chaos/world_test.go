@@ -17,6 +17,13 @@ var projects = map[string][]string{"alpha": {"carts", "orders"}, "beta": {"catal
 // stages that tasks are triggered in.
 var stages = []string{"dev", "soft", "prod", "near", "best", "lone", "labelled", "moved"}
 
+// oneOf are the stages of which any one stamp takes a task; missed those with a
+// deadline, after which a stamp is answered for.
+var (
+	oneOf  = []string{"near", "best"}
+	missed = []string{"dev", "soft"}
+)
+
 // A shape is a state of the topology; the zero shape is the one it starts in.
 type shape struct {
 	moved    bool // stage moved is run by d2 instead of d1
@@ -47,8 +54,8 @@ stages:
   - {name: dev, ring: dev, deadline: 4s}
   - {name: soft, ring: dev, deadline: 3s, onDeadline: ignore}
   - {name: prod, ring: prod}
-  - {name: near, ring: prod, deliver: any}
-  - {name: best, ring: prod, deliver: first, order: [p1, gamma]}
+  - {name: near, ring: prod, deliver: any, startWithin: 2s}
+  - {name: best, ring: prod, deliver: first, order: [p1, gamma], startWithin: 2s}
   - {name: lone, ring: prod, stamps: [p1]}
   - {name: labelled, ring: dev, labels: {chosen: "yes"}}
   - {name: moved, ring: dev, stamps: [MOVED]}

@@ -1,0 +1,50 @@
+package outbox
+
+import "sync"
+
+// An answeredSet remembers which tasks the planes of this stamp have answered,
+// as far back as matters: an answer from before the start that is not in RW_OUT
+// any more has reached its control plane. It is safe for concurrent use.
+type answeredSet struct {
+	mu    sync.Mutex
+	set   map[string]struct{}
+	order []string // oldest first
+	sure  bool     // everything captured before the start was read
+}
+
+// maxAnswered bounds the set. Of some hundred thousand tasks that were answered
+// since, nobody asks for the first.
+const maxAnswered = 1 << 17
+
+func (a *answeredSet) add(triggered string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.set == nil {
+		a.set = map[string]struct{}{}
+	}
+	if _, known := a.set[triggered]; known {
+		return
+	}
+	a.set[triggered] = struct{}{}
+	a.order = append(a.order, triggered)
+	if len(a.order) > maxAnswered {
+		delete(a.set, a.order[0])
+		a.order = a.order[1:]
+	}
+}
+
+func (a *answeredSet) caughtUp(yes bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sure = yes
+}
+
+// Unanswered reports whether it is sure that no plane of this stamp has
+// answered the task with this id.
+func (o *Outbox) Unanswered(triggered string) bool {
+	a := &o.answered
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, known := a.set[triggered]
+	return a.sure && !known
+}
