@@ -71,8 +71,10 @@ func playServer(ctx context.Context, dir string) error {
 	return nil
 }
 
+// playGateways starts one gateway after another: all at once are more than a
+// busy machine starts in time.
 func playGateways(ctx context.Context, all []gateway.Options) error {
-	var wg, ready sync.WaitGroup
+	var wg sync.WaitGroup
 	gs := make([]*gateway.Gateway, len(all))
 	for i, o := range all {
 		g, err := gateway.New(o, slog.New(slog.DiscardHandler))
@@ -80,14 +82,18 @@ func playGateways(ctx context.Context, all []gateway.Options) error {
 			return err
 		}
 		gs[i] = g
-		ready.Add(1)
+		ready := make(chan struct{})
 		wg.Go(func() {
-			if err := g.Run(ctx, ready.Done); err != nil {
+			if err := g.Run(ctx, func() { close(ready) }); err != nil {
 				panic(fmt.Errorf("stamp %s: %w", o.Stamp, err))
 			}
 		})
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	ready.Wait()
 	for _, g := range gs {
 		for !linksUp(g.Status()) {
 			select {
