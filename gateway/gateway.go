@@ -77,7 +77,7 @@ func (g *Gateway) nodeConfig(f *inForce) node.Config {
 		Replica:      node.Replica(g.opts.Replica),
 		SyncInterval: g.opts.Events.SyncInterval,
 		LameDuck:     g.opts.StopGrace / 10,
-		OnLink:       g.metrics.onLink,
+		OnLink:       g.onLink,
 	}
 }
 
