@@ -154,11 +154,8 @@ func (g *Gateway) Status() Status {
 	s := Status{
 		Stamp: f.view.Me.ID, Geo: f.view.Me.Geo, Ring: f.view.Me.Ring, Version: Version(), Since: g.since,
 		Ready: g.ready.Load(), Parts: g.board.snapshot(),
-		Topology: TopologyStatus{Name: f.view.Name, Hash: f.view.Hash, Err: f.problem, Pending: union(f.pending, f.relinks), Relink: f.relink.due, RelinkErr: f.relink.err},
+		Topology: f.status(),
 		Links:    []LinkStatus{}, Peers: []PeerStatus{}, Targets: []TargetStatus{},
-	}
-	if s.Topology.Pending == nil {
-		s.Topology.Pending = []string{}
 	}
 	if s.Ready {
 		s.Clients = g.node.ClientURL()
