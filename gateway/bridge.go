@@ -46,18 +46,14 @@ func (c *conns) close() {
 
 func (g *Gateway) connect() (*conns, error) {
 	c := &conns{}
-	id := g.force.Load().folder
 	var errs []error
 	for _, a := range []struct {
 		user auth.LocalUser
 		to   **nats.Conn
 	}{{auth.UserFed, &c.fed}, {auth.UserRelay, &c.relay}, {auth.UserDeliver, &c.deliver}} {
-		creds, err := id.LocalCreds(a.user, time.Now())
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		*a.to, err = g.node.Connect("ringway-"+string(a.user), nats.UserCredentialBytes(creds), nats.ErrorHandler(g.asyncError))
+		var err error
+		*a.to, err = g.node.Connect("ringway-"+string(a.user), g.credentials(a.user), nats.ErrorHandler(g.asyncError),
+			nats.IgnoreAuthErrorAbort()) // a new identity may be a moment behind the revocation of the old one
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -65,6 +61,32 @@ func (g *Gateway) connect() (*conns, error) {
 		return nil, fmt.Errorf("connect bridge: %w", err)
 	}
 	return c, nil
+}
+
+// credentials makes a connection prove each time that it is made who it is, by
+// the identity that is in force then.
+func (g *Gateway) credentials(u auth.LocalUser) nats.Option {
+	now := func() (*nats.Options, error) {
+		creds, err := g.force.Load().folder.LocalCreds(u, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		o := &nats.Options{}
+		return o, nats.UserCredentialBytes(creds)(o)
+	}
+	return nats.UserJWT(func() (string, error) {
+		o, err := now()
+		if err != nil {
+			return "", err
+		}
+		return o.UserJWT()
+	}, func(nonce []byte) ([]byte, error) {
+		o, err := now()
+		if err != nil {
+			return nil, err
+		}
+		return o.SignatureCB(nonce)
+	})
 }
 
 // asyncError logs what NATS says about a connection apart from any call: a

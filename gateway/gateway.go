@@ -79,7 +79,7 @@ func (g *Gateway) nodeConfig(f *inForce) node.Config {
 		Replica:      node.Replica(g.opts.Replica),
 		SyncInterval: g.opts.Events.SyncInterval,
 		LameDuck:     g.opts.StopGrace / 10,
-		OnLink:       g.metrics.onLink,
+		OnLink:       g.onLink,
 	}
 }
 
@@ -156,11 +156,8 @@ func (g *Gateway) Status() Status {
 	s := Status{
 		Stamp: f.view.Me.ID, Geo: f.view.Me.Geo, Ring: f.view.Me.Ring, Version: Version(), Since: g.since,
 		Ready: g.ready.Load(), Parts: g.board.snapshot(),
-		Topology: TopologyStatus{Name: f.view.Name, Hash: f.view.Hash, Err: f.problem, Pending: union(f.pending, f.relinks), Relink: f.relink.due, RelinkErr: f.relink.err},
+		Topology: f.status(),
 		Links:    []LinkStatus{}, Peers: []PeerStatus{}, Targets: []TargetStatus{},
-	}
-	if s.Topology.Pending == nil {
-		s.Topology.Pending = []string{}
 	}
 	if s.Ready {
 		s.Clients = g.node.ClientURL()

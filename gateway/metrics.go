@@ -36,6 +36,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 }
 
+// onLink is told of every link that goes up or down.
+func (g *Gateway) onLink(l node.LinkState) {
+	g.metrics.onLink(l)
+	if p := g.bridge.Load(); p != nil {
+		p.outbox.LinksChanged()
+	}
+}
+
 func (m *metrics) onLink(l node.LinkState) {
 	up := 0.0
 	if l.Up {

@@ -21,6 +21,7 @@ type inForce struct {
 	view     *topology.View
 	router   *bridge.Router
 	folder   *auth.Folder
+	hash     string // of the folder
 	identity node.Identity
 	proxy    string // the credentials of the proxy, as they were read
 
@@ -56,7 +57,7 @@ func load(o Options) (*inForce, error) {
 	if folder.Stamp != o.Stamp {
 		return nil, fmt.Errorf("identity %s belongs to stamp %q, not %q", o.Identity, folder.Stamp, o.Stamp)
 	}
-	f := &inForce{view: view, router: bridge.NewRouter(view), folder: folder}
+	f := &inForce{view: view, router: bridge.NewRouter(view), folder: folder, hash: folder.Hash()}
 	if p := view.Me.Link.Proxy; p != nil && p.CredentialsFile != "" {
 		b, err := os.ReadFile(p.CredentialsFile)
 		if err != nil {
@@ -139,9 +140,17 @@ func (g *Gateway) reload(ctx context.Context) bool {
 	return err == nil || !again
 }
 
+// status says what is in force, and what is not yet.
+func (f *inForce) status() TopologyStatus {
+	return TopologyStatus{
+		Name: f.view.Name, Hash: f.view.Hash, Identity: f.hash, Err: f.problem,
+		Pending: slices.Concat([]string{}, f.pending, f.relinks), Relink: f.relink.due, RelinkErr: f.relink.err,
+	}
+}
+
 // same reports whether both were read from the same files.
 func (f *inForce) same(o *inForce) bool {
-	return f.view.Hash == o.view.Hash && f.folder.Hash() == o.folder.Hash() && f.proxy == o.proxy
+	return f.view.Hash == o.view.Hash && f.hash == o.hash && f.proxy == o.proxy
 }
 
 // settle notes what is wrong with the files, and whether only a part of them

@@ -48,10 +48,11 @@ type Status struct {
 
 // A TopologyStatus says which topology is in force.
 type TopologyStatus struct {
-	Name    string   `json:"name"`
-	Hash    string   `json:"hash"`
-	Err     string   `json:"err,omitempty"` // why the file as it is now is not in force
-	Pending []string `json:"pending"`       // changes that wait for a restart, by name
+	Name     string   `json:"name"`
+	Hash     string   `json:"hash"`
+	Identity string   `json:"identity"`      // fingerprint of the identity folder in force
+	Err      string   `json:"err,omitempty"` // why the file as it is now is not in force
+	Pending  []string `json:"pending"`       // changes that wait for a restart, by name
 
 	// Relink is when the link server restarts by itself, for changes that NATS
 	// cannot make while it runs; zero if it does not.

@@ -124,6 +124,20 @@ func (s *Store) initCA(now time.Time, ca *CA) error {
 	return s.UseCA(ca)
 }
 
+// CA returns what UseCA last put in place. Its Key is empty if the store has
+// none.
+func (s *Store) CA() (*CA, error) {
+	cert, err := read(s.path("ca", "ca.crt"))
+	if err != nil {
+		return nil, fmt.Errorf("read CA: %w", err)
+	}
+	key, err := read(s.path("ca", "ca.key"))
+	if err != nil {
+		return nil, fmt.Errorf("read key of CA: %w", err)
+	}
+	return &CA{Cert: cert, Key: key}, nil
+}
+
 // UseCA puts ca in the place of the store's CA. Cert may hold several
 // certificates: all are trusted, the one that belongs to Key signs. To change
 // the CA of a running federation, first issue folders that trust both.

@@ -86,6 +86,7 @@ func (l *lane) drain(ctx context.Context) {
 			if l.gone() {
 				return
 			}
+			d.next, d.wait = time.Now(), firstRetry
 		case it := <-l.in:
 			l.park(ctx, []*item{it})
 		case a := <-l.acks:

@@ -89,6 +89,21 @@ func (f *flight) overdue(now time.Time, limit time.Duration) bool {
 	return len(f.fifo) > 0 && now.Sub(f.fifo[0].sent) > limit
 }
 
+// resend sends again what was first sent before a time and is not settled. It
+// returns how many there were.
+func (f *flight) resend(before time.Time) (n int, err error) {
+	for _, it := range f.fifo {
+		if f.flying[it.seq] != it || !it.sent.Before(before) {
+			continue
+		}
+		n++
+		if err := f.send(it); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // rest returns every item that is not settled, oldest first.
 func (f *flight) rest() []*item {
 	out := make([]*item, 0, f.n)

@@ -21,7 +21,7 @@ type lane struct {
 	target  topology.StampID
 	in      chan *item    // from the reader of RW_OUT
 	acks    chan ack      // from the target
-	look    chan struct{} // one place: the topology may have changed
+	look    chan struct{} // one place: topology or links may have changed
 	state   atomic.Pointer[LaneState]
 	held    atomic.Int64 // in RW_HOLD
 	lastAck atomic.Int64 // when the target last stored an event, in Unix nanoseconds
@@ -106,6 +106,9 @@ func (l *lane) direct(ctx context.Context) []*item {
 	f := newFlight(l.send)
 	tick := time.NewTicker(l.o.cfg.AckTimeout / 4)
 	defer tick.Stop()
+	var again <-chan time.Time // what was sent before then is sent again
+	var before time.Time
+	var pause time.Duration
 	for {
 		in := l.in
 		if f.full() {
@@ -118,6 +121,15 @@ func (l *lane) direct(ctx context.Context) []*item {
 		case <-l.look:
 			if l.gone() {
 				return f.rest()
+			}
+			before, pause = time.Now(), resendAfter
+			again = time.After(pause)
+		case <-again:
+			again = nil
+			var n int
+			if n, err = f.resend(before); n > 0 {
+				pause *= 2 // whoever is at the other end may need a moment, too
+				again = time.After(pause)
 			}
 		case it := <-in:
 			err = f.add(it)

@@ -11,10 +11,21 @@ import (
 	"github.com/ringway/ringway/bridge"
 )
 
+// resendAfter is how long after a change of links an answer to what was sent
+// before may still come by the old way.
+const resendAfter = 100 * time.Millisecond
+
 // Retire makes every lane look whether its target is still in the topology.
 // Call it when the Router has changed. What a target that is gone has not
 // stored becomes dead letters; if it comes back later, its lane goes on.
-func (o *Outbox) Retire() {
+func (o *Outbox) Retire() { o.lookAgain() }
+
+// LinksChanged tells that a link went up or down. What was on its way may be
+// lost, and is sent again before its answer is overdue; a target that was away
+// is tried at once.
+func (o *Outbox) LinksChanged() { o.lookAgain() }
+
+func (o *Outbox) lookAgain() {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	for _, l := range o.lanes {

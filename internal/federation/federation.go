@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ringway/ringway/auth/keystore"
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/topology"
 )
@@ -176,6 +177,20 @@ func (f *Federation) Stamp(id topology.StampID) *Stamp {
 		}
 	}
 	return nil
+}
+
+// Reissue lets change work on the key store of the federation, and writes the
+// identity of every stamp anew, as `ringway auth issue` would. Every running
+// gateway notices by itself.
+func (f *Federation) Reissue(change func(*keystore.Store) error) error {
+	store, err := keystore.Open(filepath.Join(f.cfg.Dir, "keys"))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(change(store), store.Close()); err != nil {
+		return err
+	}
+	return issue(f.cfg.Dir, f.Mesh, f.cfg.Now())
 }
 
 // SetTopology replaces the topology file, as a platform team would. Every

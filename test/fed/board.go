@@ -35,6 +35,7 @@ type board struct {
 type poison struct {
 	kind  string
 	toxic toxics.Toxic
+	in    []string // streams
 }
 
 // name tells the toxics of the two ends of a line apart.
@@ -126,19 +127,22 @@ func (b *board) setCut(stamp string, cut bool) {
 	})
 }
 
-// addToxic puts a toxic on both directions of every line of a stamp, also of
-// those that come later.
-func (b *board) addToxic(stamp, kind string, toxic toxics.Toxic) {
+// addToxic puts a toxic on every line of a stamp, also on those that come
+// later, in both directions unless told which.
+func (b *board) addToxic(stamp, kind string, toxic toxics.Toxic, directions ...string) {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	one := poison{kind, toxic}
+	if len(directions) == 0 {
+		directions = streams
+	}
+	one := poison{kind, toxic, directions}
 	b.toxic[stamp] = append(b.toxic[stamp], one)
 	b.each(stamp, func(_ cable, p *toxiproxy.Proxy) { require.NoError(b.t, one.put(stamp, p)) })
 }
 
 func (p poison) put(stamp string, line *toxiproxy.Proxy) error {
-	for _, stream := range streams {
+	for _, stream := range p.in {
 		if _, err := line.Toxics.AddToxicJson(toxicJSON(p.name(stamp, stream), p.kind, stream, p.toxic)); err != nil {
 			return err
 		}

@@ -118,6 +118,12 @@ func (f *Fed) BlackHole(stamp topology.StampID) {
 	f.board.addToxic(string(stamp), "timeout", &toxics.TimeoutToxic{Timeout: 0})
 }
 
+// Mute is BlackHole in one direction only: "upstream" is from who dialled, and
+// "downstream" back to it.
+func (f *Fed) Mute(stamp topology.StampID, direction string) {
+	f.board.addToxic(string(stamp), "timeout", &toxics.TimeoutToxic{Timeout: 0}, direction)
+}
+
 func toxicJSON(name, kind, stream string, attributes any) io.Reader {
 	b, _ := json.Marshal(map[string]any{"name": name, "type": kind, "stream": stream, "attributes": attributes}) // numbers only
 	return bytes.NewReader(b)

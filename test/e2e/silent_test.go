@@ -1,0 +1,141 @@
+package e2e_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/test/fed"
+	"github.com/ringway/ringway/topology"
+)
+
+// noticed is within what time a link that is silent is down.
+const noticed = 15 * time.Second
+
+// silences are the ways in which a connection that stays open carries nothing.
+var silences = map[string]func(*fed.Fed, topology.StampID){
+	"both":       (*fed.Fed).BlackHole,
+	"upstream":   func(f *fed.Fed, s topology.StampID) { f.Mute(s, "upstream") },
+	"downstream": func(f *fed.Fed, s topology.StampID) { f.Mute(s, "downstream") },
+}
+
+// exchange publishes n events there and n answers back, and returns what asks
+// that each arrived once, in order.
+func exchange(t *testing.T, f *fed.Fed, first, n int, there, back *fed.Tap) (arrived func()) {
+	t.Helper()
+	var want [2][]string
+	for i := first; i < first+n; i++ {
+		a, b := event(triggered, fmt.Sprint(i), "far", "k"), event(finished, fmt.Sprint(i), "far", "k")
+		f.Publish("control", triggered, a)
+		f.Publish("far", finished, b)
+		want[0], want[1] = append(want[0], string(a)), append(want[1], string(b))
+	}
+	return func() {
+		t.Helper()
+		require.Equal(t, want[0], there.Bodies(n))
+		require.Equal(t, want[1], back.Bodies(n))
+	}
+}
+
+// TestSilentHubIsLeft: the hub of a leaf goes silent, and connections to it
+// stay open. The leaf goes to its other hub, in both directions events arrive,
+// and when the hub is heard again none comes twice.
+func TestSilentHubIsLeft(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the servers' own pings")
+	}
+	for name, silence := range silences {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := ordered(t, chain)
+			moved(t, f, "far", "one")
+			there, back := f.Tap("far", triggered, ""), f.Tap("control", finished, "")
+			exchange(t, f, 0, 5, there, back)()
+			silence(f, "one")
+			start := time.Now()
+			arrived := exchange(t, f, 5, 5, there, back)
+			down := gone(t, f, "control", "one")
+			moved(t, f, "far", "two")
+			left := time.Since(start)
+			arrived()
+			t.Logf("the other hub sees it down after %s, the leaf has left after %s, all there after %s", down(), left, time.Since(start))
+			require.Less(t, left, noticed)
+			require.Less(t, down(), noticed)
+			exchange(t, f, 10, 5, there, back)()
+			f.Heal("one")
+			f.Linked()
+			exchange(t, f, 15, 5, there, back)()
+			mark(t, f, there, "far")
+		})
+	}
+}
+
+// gone watches until a stamp sees its link to another down; the function it
+// returns waits for that and says after how long it was.
+func gone(t *testing.T, f *fed.Fed, at, peer topology.StampID) func() time.Duration {
+	t.Helper()
+	start := time.Now()
+	took := make(chan time.Duration, 1)
+	go func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for range tick.C {
+			for _, l := range f.Status(at).Links {
+				if l.Peer == string(peer) && !l.Up || time.Since(start) > 2*noticed {
+					took <- time.Since(start)
+					return
+				}
+			}
+		}
+	}()
+	var d time.Duration
+	return func() time.Duration {
+		if d == 0 {
+			d = <-took
+		}
+		return d
+	}
+}
+
+// TestSilentGatewayIsNoticed: two hubs without another way. The link is down in
+// time, the status says so on both sides, and after the heal everything arrives
+// once.
+func TestSilentGatewayIsNoticed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the servers' own pings")
+	}
+	for name, silence := range silences {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := fed.New(t, world, often)
+			there, back := f.Tap("hub", triggered, ""), f.Tap("control", finished, "")
+			tell := func(i int) (string, string) {
+				a, b := event(triggered, fmt.Sprint(i), "prod", "k"), event(finished, fmt.Sprint(i), "prod", "k")
+				f.Publish("control", triggered, a)
+				f.Publish("hub", finished, b)
+				return string(a), string(b)
+			}
+			peer(t, f, "control", "hub", func(p gateway.PeerStatus) bool { return !p.Last.IsZero() })
+			silence(f, "hub")
+			downThere, downHere := gone(t, f, "control", "hub"), gone(t, f, "hub", "control")
+			var want [2][]string
+			for i := range 20 {
+				a, b := tell(i)
+				want[0], want[1] = append(want[0], a), append(want[1], b)
+			}
+			t.Logf("down after %s and %s", downThere(), downHere())
+			require.Less(t, downThere(), noticed)
+			require.Less(t, downHere(), noticed)
+			require.Equal(t, gateway.ConditionDegraded, f.Status("control").Condition)
+			f.Heal("hub")
+			require.Equal(t, want[0], there.Bodies(20))
+			require.Equal(t, want[1], back.Bodies(20))
+			a, b := tell(20)
+			require.Equal(t, a, string(there.Next().Data))
+			require.Equal(t, b, string(back.Next().Data))
+		})
+	}
+}
