@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -182,9 +181,6 @@ func (g *Gateway) openLetters(ctx context.Context, c *conns) (*deadletter.Box, e
 func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrier *live.Carrier, catcher *catch.Catcher) {
 	catcher.SetActive(true)
 	defer catcher.SetActive(false)
-	if g.settled(ctx, c) != nil {
-		return
-	}
 	// Parts are made anew: what an earlier term of this replica knew is old.
 	reg := &termRegistry{Registerer: g.reg}
 	defer reg.close()
@@ -198,9 +194,11 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
 	defer g.board.clear("inbox", "outbox")
+	t := g.newTide(c)
 	var s run.Stack
-	s.Push("inbox", &keeper{name: "inbox", run: p.inbox.Run, board: g.board, log: g.log})
-	s.Push("outbox", &keeper{name: "outbox", run: p.outbox.Run, board: g.board, log: g.log})
+	s.Push("tide", run.Func(t.watch))
+	s.Push("inbox", &keeper{name: "inbox", run: t.anew(p.inbox.Run), board: g.board, log: g.log})
+	s.Push("outbox", &keeper{name: "outbox", run: t.anew(p.outbox.Run), board: g.board, log: g.log})
 	if err := s.Run(ctx, func() { g.log.Info("events move", "component", "lead") }); err != nil {
 		g.log.Error("parts ended", "err", err)
 	}
@@ -213,10 +211,6 @@ const ask = 300 * time.Millisecond
 // new ones can be made; or ctx's error. A part that asked before would wait for
 // the answer of a leader that is gone.
 func (g *Gateway) settled(ctx context.Context, c *conns) error {
-	type question struct {
-		nc     *nats.Conn
-		stream string
-	}
 	for _, q := range []question{
 		{c.relay, ""},
 		{c.relay, outbox.StreamOut},

@@ -40,10 +40,11 @@ type Replica struct {
 
 // A ReplicaState says how a Node sees the replicas of its stamp.
 type ReplicaState struct {
-	Name    string // of this one
-	Want    int    // as the topology says
-	Reached int    // with this one
-	Quorum  bool   // the stamp's streams can be written and created
+	Name    string   // of this one
+	Want    int      // as the topology says
+	Reached int      // with this one
+	Peers   []string // names of the servers that were reached, without this one
+	Quorum  bool     // the stamp's streams can be written and created
 }
 
 var replicaName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -184,15 +185,14 @@ func (n *Node) Replicas() ReplicaState {
 		s.Quorum = true
 		return s
 	}
-	var names []string
 	if z, err := local.Routez(nil); err == nil {
 		for _, r := range z.Routes {
-			if r.RemoteName != "" && !slices.Contains(names, r.RemoteName) {
-				names = append(names, r.RemoteName)
+			if r.RemoteName != "" && !slices.Contains(s.Peers, r.RemoteName) {
+				s.Peers = append(s.Peers, r.RemoteName)
 			}
 		}
 	}
-	s.Reached += len(names)
+	s.Reached += len(s.Peers)
 	if z, err := local.Jsz(nil); err == nil && z.Meta != nil {
 		s.Quorum = z.Meta.Leader != "" && 2*s.Reached > s.Want
 	}
