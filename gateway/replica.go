@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -131,7 +132,12 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 		if err != nil {
 			return err
 		}
-		return lease.Run(ctx, func(ctx context.Context) { g.act(ctx, c, box, carrier, catcher) })
+		return lease.Run(ctx, func(term context.Context) {
+			g.act(term, c, box, carrier, catcher)
+			if ctx.Err() != nil { // the process stops
+				g.stepDown(c)
+			}
+		})
 	}))
 	return s.Run(ctx, ready)
 }
@@ -202,6 +208,30 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	if err := s.Run(ctx, func() { g.log.Info("events move", "component", "lead") }); err != nil {
 		g.log.Error("parts ended", "err", err)
 	}
+}
+
+// stepDown has other replicas lead the streams that this one leads, before one
+// of them becomes active.
+func (g *Gateway) stepDown(c *conns) {
+	ctx, cancel := context.WithTimeout(context.Background(), ask)
+	defer cancel()
+	t := g.newTide(c)
+	leaders, err := t.leaders(ctx)
+	if err != nil {
+		return // one has no leader: it is not this one
+	}
+	var wg sync.WaitGroup
+	for i, q := range t.questions() {
+		if leaders[i] == g.node.Replicas().Server {
+			wg.Go(func() {
+				_, err := q.nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+q.stream, nil)
+				if err != nil {
+					g.log.Debug("stream not handed over", "stream", q.stream, "err", err)
+				}
+			})
+		}
+	}
+	wg.Wait()
 }
 
 // ask bounds one question to a stream whose leader may be gone.

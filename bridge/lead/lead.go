@@ -48,6 +48,7 @@ type Lease struct {
 	cfg   Config
 	store *store
 	woken chan struct{} // one place: somebody gave the lease back
+	taken chan struct{} // one place: somebody else took it
 
 	mu    sync.Mutex // guards the following field
 	state State
@@ -65,7 +66,7 @@ func New(cfg Config) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lease{cfg: cfg, store: s, woken: make(chan struct{}, 1), state: State{Since: time.Now()}}, nil
+	return &Lease{cfg: cfg, store: s, woken: make(chan struct{}, 1), taken: make(chan struct{}, 1), state: State{Since: time.Now()}}, nil
 }
 
 // State returns what is known now.
@@ -116,12 +117,17 @@ func (l *Lease) Run(ctx context.Context, act func(context.Context)) error {
 // hear is told of every record. One that gives the lease back is a reason to
 // look at once; what it says is not relied upon.
 func (l *Lease) hear(m *nats.Msg) {
-	if r, err := parse(m.Data); err != nil || !r.Released {
+	r, err := parse(m.Data)
+	if err != nil || r.Token == l.store.token {
 		return
 	}
+	to := l.taken
+	if r.Released {
+		to = l.woken
+	}
 	select {
-	case l.woken <- struct{}{}:
-	default: // a look is due already
+	case to <- struct{}{}:
+	default: // it is known already
 	}
 }
 
@@ -185,6 +191,10 @@ func (l *Lease) hold(ctx context.Context, g grant, act func(context.Context)) {
 		l.cfg.Log.Warn("replica lost its lease", "err", err)
 		return
 	}
+	select {
+	case <-l.taken: // of an earlier time
+	default:
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TTL/4)
 	defer cancel()
 	if _, err := l.store.write(ctx, g.seq, true); err != nil {
@@ -192,6 +202,12 @@ func (l *Lease) hold(ctx context.Context, g grant, act func(context.Context)) {
 		return
 	}
 	l.cfg.Log.Info("replica stands by")
+	// Whoever takes over asks the streams, which this process may lead: it does
+	// not go before.
+	select {
+	case <-l.taken:
+	case <-ctx.Done():
+	}
 }
 
 // errExpired reports that no renewal was granted in time.

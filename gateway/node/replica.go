@@ -41,6 +41,7 @@ type Replica struct {
 // A ReplicaState says how a Node sees the replicas of its stamp.
 type ReplicaState struct {
 	Name    string   // of this one
+	Server  string   // the name of its local server
 	Want    int      // as the topology says
 	Reached int      // with this one
 	Peers   []string // names of the servers that were reached, without this one
@@ -176,7 +177,7 @@ func (n *Node) Replicas() ReplicaState {
 	n.mu.RLock()
 	p, local := n.plan, n.local
 	n.mu.RUnlock()
-	s := ReplicaState{Name: p.cfg.Replica.Name, Want: max(p.view.Me.Replicas, 1)}
+	s := ReplicaState{Name: p.cfg.Replica.Name, Server: p.localName(), Want: max(p.view.Me.Replicas, 1)}
 	if local == nil {
 		return s
 	}
