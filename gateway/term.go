@@ -14,6 +14,11 @@ import (
 	"github.com/ringway/ringway/bridge/outbox"
 )
 
+// openTime is how long a part may take to begin when it does so for the first
+// time; each further try may take twice as long. A question that comes at the
+// moment of an election is not answered, and asked again too late.
+const openTime = 800 * time.Millisecond
+
 // lookLeaders is how often an active replica looks at who leads its streams.
 const lookLeaders = 100 * time.Millisecond
 
@@ -107,12 +112,13 @@ func (t *tide) leaders(ctx context.Context) ([]string, error) {
 // anew runs a part, and runs it again at every turn of the tide.
 func (t *tide) anew(run func(context.Context, func()) error) func(context.Context, func()) error {
 	return func(ctx context.Context, ready func()) error {
-		for {
+		for limit := openTime; ; {
 			turn := t.next()
 			if err := t.g.settled(ctx, t.c); err != nil {
 				return nil //nolint:nilerr // told to stop
 			}
 			term, stop := context.WithCancel(ctx)
+			late := time.AfterFunc(limit, stop)
 			go func() { // ends with term
 				select {
 				case <-turn:
@@ -120,15 +126,19 @@ func (t *tide) anew(run func(context.Context, func()) error) func(context.Contex
 				case <-term.Done():
 				}
 			}()
-			err := run(term, ready)
-			turned := term.Err() != nil && ctx.Err() == nil
+			err := run(term, func() {
+				late.Stop()
+				limit = openTime / 2
+				ready()
+			})
+			late.Stop()
+			again := term.Err() != nil && ctx.Err() == nil
 			stop()
-			if !turned {
+			if !again {
 				return err
 			}
-			if err != nil {
-				t.g.log.Debug("part ended with its leader", "err", err)
-			}
+			limit *= 2
+			t.g.log.Debug("part begins anew", "after", limit, "err", err)
 		}
 	}
 }

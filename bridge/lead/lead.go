@@ -15,7 +15,7 @@ import (
 // they make a hand-over after a crash take less than 3 s: the wait for the
 // lease and the election of the streams' leaders go on at the same time.
 const (
-	DefaultTTL = 1600 * time.Millisecond
+	DefaultTTL = 1300 * time.Millisecond
 	// renewals is how many times a lease is renewed while it lasts.
 	renewals = 6
 	// margin is the part of TTL that others wait longer: for clocks that run at
