@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -133,7 +133,12 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 		if err != nil {
 			return err
 		}
-		return lease.Run(ctx, func(ctx context.Context) { g.act(ctx, c, box, carrier, catcher) })
+		return lease.Run(ctx, func(term context.Context) {
+			g.act(term, c, box, carrier, catcher)
+			if ctx.Err() != nil { // the process stops
+				g.stepDown(c)
+			}
+		})
 	}))
 	return s.Run(ctx, ready)
 }
@@ -183,9 +188,6 @@ func (g *Gateway) openLetters(ctx context.Context, c *conns) (*deadletter.Box, e
 func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrier *live.Carrier, catcher *catch.Catcher) {
 	catcher.SetActive(true)
 	defer catcher.SetActive(false)
-	if g.settled(ctx, c) != nil {
-		return
-	}
 	// Parts are made anew: what an earlier term of this replica knew is old.
 	reg := &termRegistry{Registerer: g.reg}
 	defer reg.close()
@@ -199,19 +201,45 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
 	defer g.board.clear("tasks", "inbox", "canary answers", "outbox", "canary")
+	t := g.newTide(c)
 	var s run.Stack
+	s.Push("tide", run.Func(t.watch))
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, func()) error
 	}{
-		{"tasks", p.tasks.Run}, {"inbox", p.inbox.Run}, {"canary answers", p.answer.Run},
-		{"outbox", p.outbox.Run}, {"canary", p.asker.Run},
+		{"tasks", p.tasks.Run}, {"inbox", t.anew(p.inbox.Run)}, {"canary answers", p.answer.Run},
+		{"outbox", t.anew(p.outbox.Run)}, {"canary", p.asker.Run},
 	} {
 		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
 	}
 	if err := s.Run(ctx, func() { g.log.Info("events move", "component", "lead") }); err != nil {
 		g.log.Error("parts ended", "err", err)
 	}
+}
+
+// stepDown has other replicas lead the streams that this one leads, before one
+// of them becomes active.
+func (g *Gateway) stepDown(c *conns) {
+	ctx, cancel := context.WithTimeout(context.Background(), ask)
+	defer cancel()
+	t := g.newTide(c)
+	leaders, err := t.leaders(ctx)
+	if err != nil {
+		return // one has no leader: it is not this one
+	}
+	var wg sync.WaitGroup
+	for i, q := range t.questions() {
+		if leaders[i] == g.node.Replicas().Server {
+			wg.Go(func() {
+				_, err := q.nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+q.stream, nil)
+				if err != nil {
+					g.log.Debug("stream not handed over", "stream", q.stream, "err", err)
+				}
+			})
+		}
+	}
+	wg.Wait()
 }
 
 // ask bounds one question to a stream whose leader may be gone.
@@ -221,10 +249,6 @@ const ask = 300 * time.Millisecond
 // new ones can be made; or ctx's error. A part that asked before would wait for
 // the answer of a leader that is gone.
 func (g *Gateway) settled(ctx context.Context, c *conns) error {
-	type question struct {
-		nc     *nats.Conn
-		stream string
-	}
 	for _, q := range []question{
 		{c.relay, ""},
 		{c.relay, outbox.StreamOut},

@@ -15,7 +15,7 @@ import (
 // they make a hand-over after a crash take less than 3 s: the wait for the
 // lease and the election of the streams' leaders go on at the same time.
 const (
-	DefaultTTL = 1600 * time.Millisecond
+	DefaultTTL = 1300 * time.Millisecond
 	// renewals is how many times a lease is renewed while it lasts.
 	renewals = 6
 	// margin is the part of TTL that others wait longer: for clocks that run at
@@ -48,6 +48,7 @@ type Lease struct {
 	cfg   Config
 	store *store
 	woken chan struct{} // one place: somebody gave the lease back
+	taken chan struct{} // one place: somebody else took it
 
 	mu    sync.Mutex // guards the following field
 	state State
@@ -65,7 +66,7 @@ func New(cfg Config) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lease{cfg: cfg, store: s, woken: make(chan struct{}, 1), state: State{Since: time.Now()}}, nil
+	return &Lease{cfg: cfg, store: s, woken: make(chan struct{}, 1), taken: make(chan struct{}, 1), state: State{Since: time.Now()}}, nil
 }
 
 // State returns what is known now.
@@ -116,12 +117,17 @@ func (l *Lease) Run(ctx context.Context, act func(context.Context)) error {
 // hear is told of every record. One that gives the lease back is a reason to
 // look at once; what it says is not relied upon.
 func (l *Lease) hear(m *nats.Msg) {
-	if r, err := parse(m.Data); err != nil || !r.Released {
+	r, err := parse(m.Data)
+	if err != nil || r.Token == l.store.token {
 		return
 	}
+	to := l.taken
+	if r.Released {
+		to = l.woken
+	}
 	select {
-	case l.woken <- struct{}{}:
-	default: // a look is due already
+	case to <- struct{}{}:
+	default: // it is known already
 	}
 }
 
@@ -175,15 +181,20 @@ func (l *Lease) hold(ctx context.Context, g grant, act func(context.Context)) {
 	l.cfg.Log.Info("replica active", "n", g.seq)
 	acting, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
-	go func() { defer close(done); act(acting) }() // waited for below
+	var wg sync.WaitGroup
+	wg.Go(func() { defer close(done); act(acting) })
 	g, err := l.keep(ctx, g, done)
 	stop()
-	<-done
+	wg.Wait()
 	l.note(func(s *State) { s.Active, s.Holder = false, "" })
 	if err != nil {
 		l.note(func(s *State) { s.Err = err.Error() })
 		l.cfg.Log.Warn("replica lost its lease", "err", err)
 		return
+	}
+	select {
+	case <-l.taken: // of an earlier time
+	default:
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TTL/4)
 	defer cancel()
@@ -192,6 +203,12 @@ func (l *Lease) hold(ctx context.Context, g grant, act func(context.Context)) {
 		return
 	}
 	l.cfg.Log.Info("replica stands by")
+	// Whoever takes over asks the streams, which this process may lead: it does
+	// not go before.
+	select {
+	case <-l.taken:
+	case <-ctx.Done():
+	}
 }
 
 // errExpired reports that no renewal was granted in time.

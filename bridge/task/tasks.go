@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -129,9 +131,15 @@ func (ts *Tasks) load(ctx context.Context) error {
 	}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	ts.store, ts.caughtUp = s, false
+	// What was held before a part of this process began anew comes again.
+	again := ts.strays
+	for _, t := range ts.open {
+		again = append(again, slices.Collect(maps.Keys(t.held))...)
+	}
+	ts.store = s
 	ts.open, ts.watched, ts.dirty = map[string]*Task{}, map[string]time.Time{}, map[string]*Task{}
-	ts.orders, ts.strays, ts.released = map[string]time.Time{}, nil, nil
+	ts.orders, ts.strays = map[string]time.Time{}, nil
+	ts.release(again...)
 	for _, t := range left {
 		ts.keep(t)
 	}

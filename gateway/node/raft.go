@@ -15,9 +15,11 @@ import (
 //
 // docs/adr/0006-one-active-replica.md argues for it.
 const (
-	raftHeartbeat   = 200 * time.Millisecond
-	raftMinElection = 1000 * time.Millisecond
-	raftMaxElection = 1800 * time.Millisecond
+	raftHeartbeat   = 150 * time.Millisecond
+	raftMinElection = 600 * time.Millisecond
+	raftMaxElection = 1200 * time.Millisecond
+	raftMinCampaign = 50 * time.Millisecond // of a new group, before anybody leads it
+	raftMaxCampaign = 250 * time.Millisecond
 	raftLostQuorum  = 3 * time.Second
 )
 
@@ -30,6 +32,12 @@ var serverMinElection time.Duration
 //go:linkname serverMaxElection github.com/nats-io/nats-server/v2/server.maxElectionTimeout
 var serverMaxElection time.Duration
 
+//go:linkname serverMinCampaign github.com/nats-io/nats-server/v2/server.minCampaignTimeout
+var serverMinCampaign time.Duration
+
+//go:linkname serverMaxCampaign github.com/nats-io/nats-server/v2/server.maxCampaignTimeout
+var serverMaxCampaign time.Duration
+
 //go:linkname serverLostQuorum github.com/nats-io/nats-server/v2/server.lostQuorumInterval
 var serverLostQuorum time.Duration
 
@@ -39,5 +47,6 @@ var serverLostQuorumCheck time.Duration
 func init() { //nolint:gochecknoinits // before any server of this process starts, or it would be a race
 	serverHeartbeat = raftHeartbeat
 	serverMinElection, serverMaxElection = raftMinElection, raftMaxElection
+	serverMinCampaign, serverMaxCampaign = raftMinCampaign, raftMaxCampaign
 	serverLostQuorum, serverLostQuorumCheck = raftLostQuorum, raftHeartbeat
 }

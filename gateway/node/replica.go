@@ -40,10 +40,12 @@ type Replica struct {
 
 // A ReplicaState says how a Node sees the replicas of its stamp.
 type ReplicaState struct {
-	Name    string // of this one
-	Want    int    // as the topology says
-	Reached int    // with this one
-	Quorum  bool   // the stamp's streams can be written and created
+	Name    string   // of this one
+	Server  string   // the name of its local server
+	Want    int      // as the topology says
+	Reached int      // with this one
+	Peers   []string // names of the servers that were reached, without this one
+	Quorum  bool     // the stamp's streams can be written and created
 }
 
 var replicaName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -175,7 +177,7 @@ func (n *Node) Replicas() ReplicaState {
 	n.mu.RLock()
 	p, local := n.plan, n.local
 	n.mu.RUnlock()
-	s := ReplicaState{Name: p.cfg.Replica.Name, Want: max(p.view.Me.Replicas, 1)}
+	s := ReplicaState{Name: p.cfg.Replica.Name, Server: p.localName(), Want: max(p.view.Me.Replicas, 1)}
 	if local == nil {
 		return s
 	}
@@ -184,15 +186,14 @@ func (n *Node) Replicas() ReplicaState {
 		s.Quorum = true
 		return s
 	}
-	var names []string
 	if z, err := local.Routez(nil); err == nil {
 		for _, r := range z.Routes {
-			if r.RemoteName != "" && !slices.Contains(names, r.RemoteName) {
-				names = append(names, r.RemoteName)
+			if r.RemoteName != "" && !slices.Contains(s.Peers, r.RemoteName) {
+				s.Peers = append(s.Peers, r.RemoteName)
 			}
 		}
 	}
-	s.Reached += len(names)
+	s.Reached += len(s.Peers)
 	if z, err := local.Jsz(nil); err == nil && z.Meta != nil {
 		s.Quorum = z.Meta.Leader != "" && 2*s.Reached > s.Want
 	}

@@ -73,7 +73,7 @@ func TestReplicaIsElectedInTime(t *testing.T) {
 	r := newReplicas(w, "a", 3)
 	r.start(0)
 	alone := r.nodes[0].Replicas()
-	require.Equal(t, node.ReplicaState{Name: "r0", Want: 3, Reached: 1}, alone)
+	require.Equal(t, node.ReplicaState{Name: "r0", Server: "a.r0", Want: 3, Reached: 1}, alone)
 	nc := r.nodes[0].client()
 	sub := subscribe(t, nc, "sh.keptn.x")
 	require.NoError(t, nc.Publish("sh.keptn.x", nil))

@@ -167,7 +167,7 @@ func nobodySleeps(t *testing.T, tr *tree) {
 func noInit(t *testing.T, tr *tree) {
 	for _, s := range tr.files {
 		for _, d := range s.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" && !slices.Contains(mayInit, s.path) {
 				t.Errorf("%s: nothing happens on import", tr.at(s, d))
 			}
 		}

@@ -103,7 +103,7 @@ func (c *crew) end() {
 		if p.cmd.ProcessState == nil {
 			p.kill()
 		}
-		if c.t.Failed() {
+		if c.t.Failed() || os.Getenv("SHOWLOG") != "" {
 			log, _ := os.ReadFile(p.log.Name())
 			c.t.Logf("%s:\n%.6000s", filepath.Base(p.dir), log[max(0, len(log)-6000):])
 		}
@@ -286,6 +286,7 @@ func (c *crew) step(what string, bound time.Duration, do func()) {
 	c.up.flows()
 	c.down.flows()
 	before := time.Now()
+	c.t.Logf("do at %v", before.UTC().Format("15:04:05.000"))
 	do()
 	c.active()
 	c.up.flows()
