@@ -6,45 +6,62 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/topology"
 )
 
 // TestEventIsStoredTwice counts what is written on the way of an event when
-// nothing is wrong: once where it was published, once where it goes.
+// nothing is wrong: it is stored once where it was published, and once where it
+// goes. What only takes note of an event is listed beside it.
 func TestEventIsStoredTwice(t *testing.T) {
 	w := newWorld(t, newDirect(t), false)
-	stored := func(account string, stamp string) func() uint64 {
-		js, err := jetstream.New(w.inside(account, from))
-		if stamp == string(to) {
-			js, err = jetstream.New(w.inside(account, to))
-		}
-		require.NoError(t, err)
-		return func() uint64 {
-			var n uint64
-			for info := range js.ListStreams(t.Context()).Info() {
-				if info.Config.Name != "RW_STATE" { // one line a batch, not an event
-					n += info.State.LastSeq
-				}
-			}
-			return n
-		}
-	}
-	counts := map[string]func() uint64{
-		"source, RELAY": stored("RELAY", string(from)), "source, FED": stored("FED", string(from)),
-		"target, RELAY": stored("RELAY", string(to)), "target, FED": stored("FED", string(to)),
-	}
 	way := ringwayWay(t, w)
 	m := newMaker(t, 1024, &counted)
 	way.steady(m, 100*time.Millisecond) // what warmed up is through
-	before := map[string]uint64{}
-	for name, count := range counts {
-		before[name] = count()
-	}
+	source, target := w.writes(t, from), w.writes(t, to)
+	before, there := source(), target()
 	const n = 400
 	way.steady(m, n*time.Second/rate)
-	want := map[string]uint64{"source, RELAY": n, "source, FED": 0, "target, RELAY": 0, "target, FED": n}
-	got := map[string]uint64{}
-	for name, count := range counts {
-		got[name] = count() - before[name]
+	after, since := source(), target()
+	for name, c := range map[string]struct{ got, want uint64 }{
+		"RW_OUT of the source":  {after["RW_OUT"] - before["RW_OUT"], n},
+		"RW_HOLD of the source": {after["RW_HOLD"] - before["RW_HOLD"], 0},
+		"RW_IN of the source":   {after["RW_IN"] - before["RW_IN"], 0},
+		"RW_DLQ of the source":  {after["RW_DLQ"] - before["RW_DLQ"], 0},
+		"RW_OUT of the target":  {since["RW_OUT"] - there["RW_OUT"], 0},
+		"RW_HOLD of the target": {since["RW_HOLD"] - there["RW_HOLD"], 0},
+		"RW_IN of the target":   {since["RW_IN"] - there["RW_IN"], n},
+		"RW_DLQ of the target":  {since["RW_DLQ"] - there["RW_DLQ"], 0},
+	} {
+		require.Equal(t, c.want, c.got, name)
 	}
-	require.Equal(t, want, got)
+	for name, after := range after {
+		t.Logf("%d events: %d writes to %s of the source", n, after-before[name], name)
+	}
+	for name, after := range since {
+		t.Logf("%d events: %d writes to %s of the target", n, after-there[name], name)
+	}
+}
+
+// writes returns a function that counts what was ever written to each stream
+// of a stamp.
+func (w *world) writes(t *testing.T, stamp topology.StampID) func() map[string]uint64 {
+	t.Helper()
+	var all []jetstream.JetStream
+	for _, account := range []string{"RELAY", "FED"} {
+		js, err := jetstream.New(w.inside(account, stamp))
+		require.NoError(t, err)
+		all = append(all, js)
+	}
+	return func() map[string]uint64 {
+		out := map[string]uint64{}
+		for _, js := range all {
+			streams := js.ListStreams(t.Context())
+			for info := range streams.Info() {
+				out[info.Config.Name] = info.State.LastSeq
+			}
+			require.NoError(t, streams.Err())
+		}
+		return out
+	}
 }
