@@ -88,25 +88,31 @@ func (c *claims) ask(what string, cl *claim) error {
 
 // claim asks for leave to deliver a, or says that there is no plane for it.
 func (in *Inbox) claim(a arrival, now time.Time) error {
-	cl := &claim{seq: a.seq, from: a.from, triggered: a.id, attempt: a.attempt, until: now.Add(a.within), asked: now}
+	cl := &claim{seq: a.seq, from: a.from, triggered: a.id, attempt: a.attempt, subject: a.subject, until: now.Add(a.within), asked: now}
 	if !in.cfg.Interest(a.subject) {
-		// If this is lost the origin goes on to the next stamp a little later.
-		in.fresh = append(in.fresh, a.seq)
+		// Said until the origin has heard: it may have given leave before a
+		// restart of this stamp, and then waits for its word.
+		in.claims.without[a.seq] = cl
 		return in.claims.ask(bridge.AskDecline, cl)
 	}
 	in.claims.waiting[a.seq] = cl
 	return in.claims.ask(bridge.AskClaim, cl)
 }
 
-// askClaims repeats questions that were not answered, and lets go of tasks
-// whose time is over: their origin has asked another stamp.
+// askClaims repeats questions that were not answered, less often when the time
+// of the task is over: its origin may have given leave and waits for this stamp,
+// or have asked another. It lets go when the origin has done so, too.
 func (in *Inbox) askClaims(now time.Time) error {
 	for seq, cl := range in.claims.waiting {
+		wait := askAgain
+		if now.After(cl.until) {
+			wait *= 4
+		}
 		switch {
-		case now.After(cl.until):
+		case now.Sub(cl.until) > in.cfg.MaxWait:
 			delete(in.claims.waiting, seq)
 			in.fresh = append(in.fresh, seq)
-		case now.Sub(cl.asked) >= askAgain:
+		case now.Sub(cl.asked) >= wait:
 			cl.asked = now
 			if err := in.claims.ask(bridge.AskClaim, cl); err != nil {
 				return err
@@ -119,7 +125,7 @@ func (in *Inbox) askClaims(now time.Time) error {
 // bound limits how long a task may wait for a plane, if its origin said so.
 func (in *Inbox) bound(a arrival, now time.Time) {
 	if a.within > 0 && a.id != "" {
-		in.claims.without[a.seq] = &claim{seq: a.seq, from: a.from, triggered: a.id, subject: a.subject, until: now.Add(a.within)}
+		in.claims.without[a.seq] = &claim{seq: a.seq, from: a.from, triggered: a.id, attempt: a.attempt, subject: a.subject, until: now.Add(a.within)}
 	}
 }
 
@@ -151,7 +157,9 @@ func (in *Inbox) declineTasks(now time.Time) error {
 // origin knows.
 func (in *Inbox) declined(ctx context.Context, cl *claim) error {
 	a, err := in.reread(ctx, cl.seq)
-	if err == nil {
+	if err == nil && a.claim {
+		in.fresh = append(in.fresh, cl.seq) // another stamp may take it
+	} else if err == nil {
 		err = in.bury(ctx, a, bridge.ReasonNoPlane, []string{fmt.Sprintf("nobody subscribed to %s for %s", cl.subject, a.within)})
 	}
 	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -188,7 +196,7 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 		in.fresh = append(in.fresh, answer.seq)
 		err = in.claims.ask(bridge.AskDecline, cl)
 	default:
-		a.claim = false
+		a.claim, a.id = false, cl.triggered
 		err = in.offer(ctx, a)
 	}
 	return errors.Join(err, in.commit(ctx))

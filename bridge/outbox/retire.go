@@ -106,7 +106,7 @@ func heldLetter(l *lane, m jetstream.Msg) bridge.Letter {
 	return bridge.Letter{
 		Side: bridge.SideOut, Reason: bridge.ReasonUnknown, To: l.target, From: l.o.cfg.Me,
 		Detail:  []string{fmt.Sprintf("stamp %s was removed from the topology before it had stored the event", l.target)},
-		Subject: h.Get(bridge.HeaderSubject), Key: m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:],
+		Subject: h.Get(bridge.HeaderSubject), Key: strings.TrimPrefix(m.Subject(), holdPrefix+string(l.target)+"."),
 		Captured: at, Body: m.Data(),
 	}
 }

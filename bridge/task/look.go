@@ -20,9 +20,42 @@ import (
 // written again, if it has not come back through RW_IN.
 const rewrite = 5 * time.Second
 
+// removed has every task looked at that a stamp has which is no longer in the
+// topology, after each change of it. The stamp may come back a moment later, but
+// the event for it is a dead letter by then. The caller holds mu.
+func (ts *Tasks) removed(now time.Time) {
+	router := ts.cfg.Router()
+	if router == ts.router {
+		return
+	}
+	ts.router = router
+	for id, t := range ts.open {
+		for _, s := range t.Seats {
+			if !s.State.settled() && !router.Knows(s.Stamp) {
+				ts.watched[id] = now
+			}
+		}
+	}
+}
+
+// left moves a task on that waits for a stamp which is no longer in the topology.
+func (ts *Tasks) left(ctx context.Context, t *Task, now time.Time) error {
+	ts.mu.Lock()
+	orders, changed := t.Left(ts.cfg.Router().Knows)
+	ts.mu.Unlock()
+	if changed {
+		if err := ts.save(ctx, []*Task{t}); err != nil {
+			return err
+		}
+		ts.freeHeld(t, now)
+	}
+	return ts.fulfil(ctx, t, orders, now)
+}
+
 // look does what time asks for: answers that waited, deadlines, the next offer.
 func (ts *Tasks) look(ctx context.Context, now time.Time) {
 	ts.mu.Lock()
+	ts.removed(now)
 	due := make([]*Task, 0, 8)
 	for id, at := range ts.watched {
 		if t := ts.open[id]; t != nil && !now.Before(at) {
@@ -39,16 +72,14 @@ func (ts *Tasks) look(ctx context.Context, now time.Time) {
 
 func (ts *Tasks) lookAt(ctx context.Context, t *Task, now time.Time) error {
 	ts.freeHeld(t, now)
+	if err := ts.left(ctx, t, now); err != nil {
+		return err
+	}
 	if t.Turn != nil {
 		return ts.turn(ctx, t, now)
 	}
 	ts.mu.Lock()
 	orders, changed := t.Due(now)
-	for _, s := range t.Seats {
-		if !ts.cfg.Router().Knows(s.Stamp) { // removed from the topology
-			changed = t.Decline(s.Stamp) || changed
-		}
-	}
 	ts.watched[t.ID] = ts.next(t, now)
 	ts.mu.Unlock()
 	if changed {

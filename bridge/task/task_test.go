@@ -152,6 +152,37 @@ func TestDeadlineIgnore(t *testing.T) {
 	require.True(t, task.Open(start.Add(time.Hour)))
 }
 
+// TestRemovedStampIsNotWaitedFor: a stamp leaves the topology with the task.
+func TestRemovedStampIsNotWaitedFor(t *testing.T) {
+	without := func(gone topology.StampID) func(topology.StampID) bool {
+		return func(s topology.StampID) bool { return s != gone }
+	}
+	task := complete(all("b", "c"))
+	run(t, task, "b+", "b-")
+	orders, changed := task.Left(without("c"))
+	require.Empty(t, orders)
+	require.True(t, changed)
+	require.True(t, task.Open(start.Add(time.Hour)))
+
+	task = complete(all("b", "c"))
+	run(t, task, "b+", "b-", "c+")
+	orders, changed = task.Left(without("c"))
+	require.False(t, changed)
+	require.Len(t, orders, 1)
+	require.Equal(t, []bridge.Do{bridge.Pass}, fulfil(t, task, orders, start.Add(time.Hour)))
+
+	task = complete(all("b", "c"))
+	run(t, task, "b+", "b-")
+	orders, changed = task.Left(without("b"))
+	require.Empty(t, orders, "it has finished, and c has not started")
+	require.False(t, changed)
+
+	task = complete(all("b"))
+	orders, _ = task.Left(without("b"))
+	require.Equal(t, []bridge.Do{bridge.Pass, bridge.Pass}, fulfil(t, task, orders, start.Add(time.Hour)))
+	require.True(t, task.Over())
+}
+
 func TestDeadlineOfAStampThatStarted(t *testing.T) {
 	task := complete(all("b", "c"))
 	task.Deadline, task.OnDeadline = time.Minute, topology.DeadlineFail

@@ -72,6 +72,7 @@ type Tasks struct {
 	orders   map[string]time.Time // ids of answers we wrote, and when
 	strays   []uint64             // answers to tasks that are not known yet
 	released []uint64             // answers that may be looked at again
+	router   *bridge.Router       // by which removed stamps were last looked for
 	caughtUp bool                 // every task given before the start is known
 }
 
@@ -138,7 +139,7 @@ func (ts *Tasks) load(ctx context.Context) error {
 	}
 	ts.store = s
 	ts.open, ts.watched, ts.dirty = map[string]*Task{}, map[string]time.Time{}, map[string]*Task{}
-	ts.orders, ts.strays = map[string]time.Time{}, nil
+	ts.orders, ts.strays, ts.router = map[string]time.Time{}, nil, nil
 	ts.release(again...)
 	for _, t := range left {
 		ts.keep(t)

@@ -8,17 +8,15 @@ import (
 
 // leave asks the clients to go elsewhere and ends the server.
 //
-// One of a cluster enters the server's lame duck mode, which closes its clients
-// over a while; the others go on storing. Alone, that mode would close the
-// streams first and answer clients for some time after: what they publish then
-// is lost although the server confirmed to have it. So it tells the clients,
-// closes them, sees that what they sent is stored, and only then closes the
-// streams.
+// The server's own lame duck mode closes the streams first and answers clients
+// for some time after: what they publish then is lost although the server
+// confirmed to have it. So this tells the clients, closes them, sees that what
+// they sent is stored, and only then closes the streams. One of a cluster hands
+// over what it leads before that, which lame duck mode does.
 func (e *engine) leave() {
+	e.dismiss()
 	if e.NumRoutes() > 0 {
 		e.LameDuckShutdown()
-	} else {
-		e.dismiss()
 	}
 	e.stop()
 }

@@ -19,11 +19,12 @@ type books struct {
 	sighted  map[bridge.Key][]sighting
 	routers  map[string]*bridge.Router // by hash and stamp
 	parties  map[string]int            // stamps that have a task, by its id
+	lost     map[string]bool           // tasks of which an answer was not captured
 	findings []string
 }
 
 func balance(s *site, records map[bridge.Key][]record) []string {
-	b := &books{s: s, records: records, sighted: map[bridge.Key][]sighting{}, routers: map[string]*bridge.Router{}, parties: map[string]int{}}
+	b := &books{s: s, records: records, sighted: map[bridge.Key][]sighting{}, routers: map[string]*bridge.Router{}, parties: map[string]int{}, lost: map[string]bool{}}
 	for _, x := range s.j.sighted {
 		b.sighted[x.key] = append(b.sighted[x.key], x)
 	}
@@ -62,7 +63,8 @@ func (b *books) trail(e *event) string {
 // account asks that an event has been delivered once in every stamp that it was
 // meant for, or set aside for a reason that some topology of its time explains.
 func (b *books) account(e *event) {
-	var got []string // stamps that stored it
+	var got []string    // stamps that stored it
+	var buried []string // stamps that left the federation before they had
 	var letter bridge.Reason
 	first := time.Time{} // when it first left its stamp
 	for _, r := range b.records[e.key] {
@@ -72,6 +74,8 @@ func (b *books) account(e *event) {
 			return
 		case r.stream == "RW_IN":
 			got = append(got, r.stamp)
+		case r.outbound() && b.left(r.header.Get("Ringway-Dead-To")):
+			buried = append(buried, r.header.Get("Ringway-Dead-To"))
 		case r.outbound():
 			letter = r.reason()
 		default:
@@ -83,7 +87,9 @@ func (b *books) account(e *event) {
 	}
 	slices.Sort(got)
 	got = slices.Compact(got) // one of several may be offered a task again
-	b.meant(e, got, letter, first)
+	all := slices.Concat(got, buried)
+	slices.Sort(all)
+	b.meant(e, slices.Compact(all), letter, first)
 	if isTurn(e) {
 		b.takenOnce(e, got, letter)
 		return
@@ -115,7 +121,8 @@ func (b *books) takenOnce(e *event, got []string, letter bridge.Reason) {
 func (b *books) written(x sighting) bool {
 	for _, r := range b.records[x.key] {
 		h, _ := readHead(r.body)
-		if r.stream == "RW_IN" && r.stamp == x.stamp && r.header.Get("Ringway-For") != "" && slices.Contains(missed, h.Data.Stage) {
+		of := r.header.Get("Ringway-For")
+		if r.stream == "RW_IN" && r.stamp == x.stamp && of != "" && (slices.Contains(missed, h.Data.Stage) || b.left(of)) {
 			return true
 		}
 	}
@@ -153,6 +160,10 @@ func (b *books) meant(e *event, got []string, letter bridge.Reason, first time.T
 			return
 		}
 		wanted = append(wanted, fmt.Sprint(to))
+	}
+	if len(got) == 0 && letter == "" && b.uncaptured(e) {
+		b.lost[e.TriggeredID] = true
+		return
 	}
 	if len(got) == 0 && letter == "" {
 		b.find("LOST %v, meant for %v: %s", e, wanted, b.trail(e))
@@ -246,19 +257,33 @@ func (b *books) setAside(e *event, stamp string) bool {
 		if b.refusedLate(e, r.reason()) {
 			return true
 		}
-		for _, v := range b.s.versions {
-			if v.mesh.Stamp(topology.StampID(e.stamp)) == nil && r.reason() == bridge.ReasonUnknown {
-				return true
-			}
-		}
 	}
 	return false
 }
 
 // refusedLate reports whether an answer was refused because its stamp had been
-// answered for.
+// answered for, or had left the federation.
 func (b *books) refusedLate(e *event, why bridge.Reason) bool {
-	return slices.Contains(missed, e.Stage) && (why == bridge.ReasonLate || why == bridge.ReasonNotAsked || why == bridge.ReasonRepeated)
+	switch why {
+	case bridge.ReasonUnknown:
+		return b.left(e.stamp)
+	case bridge.ReasonLate, bridge.ReasonNotAsked, bridge.ReasonRepeated:
+		return slices.Contains(missed, e.Stage) || b.left(e.stamp)
+	}
+	return false
+}
+
+// left reports whether a stamp was out of the federation for a while.
+func (b *books) left(stamp string) bool {
+	return stamp != "" && slices.ContainsFunc(b.s.versions, func(v version) bool { return v.mesh.Stamp(topology.StampID(stamp)) == nil })
+}
+
+// uncaptured reports whether an event was published while the replicas of its
+// stamp came and went.
+func (b *books) uncaptured(e *event) bool {
+	return !asksCapture && e.stamp == tripled && slices.ContainsFunc(b.s.spans, func(s span) bool {
+		return slices.Contains(s.claims, "process:"+tripled) && e.at.After(s.begin.Add(-slack)) && e.at.Before(s.end.Add(5*slack))
+	})
 }
 
 // summary puts the findings of one kind together.
@@ -267,7 +292,7 @@ func summary(findings []string) string {
 	slices.SortStableFunc(findings, func(a, b string) int { return cmp.Compare(kindOf(a), kindOf(b)) })
 	out := slices.Clone(findings[:min(most, len(findings))])
 	for i, f := range out {
-		out[i] = fmt.Sprintf("%.600s", f)
+		out[i] = fmt.Sprintf("%.1200s", f)
 	}
 	return fmt.Sprintf("%d findings\n%s", len(findings), strings.Join(out, "\n"))
 }

@@ -15,6 +15,10 @@ const (
 	// asksSteadyRouting: an event that was on its way when its gateway stopped
 	// goes on by the topology that it began with, and not by another as well.
 	asksSteadyRouting = true
+	// asksCapture: what a stamp with several replicas confirmed to have is
+	// stored, also while they hand over the lead of their streams. NATS stores
+	// nothing in that moment, and Keptn's clients ask for no confirmation.
+	asksCapture = false
 	// asksLastHop: what may or may not have reached a plane when the gateway
 	// died is not delivered to it again if the plane has answered.
 	asksLastHop = false

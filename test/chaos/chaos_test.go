@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,8 +58,7 @@ func play(t *testing.T, seed uint64, length time.Duration) {
 	t.Logf("replay: make chaos SEED=%d FOR=%s", seed, length)
 	s := newSite(t, seed)
 	s.run(plan, length)
-	require.NoError(t, s.fed.Close())
-	findings := balance(s, readStores(t, filepath.Join(s.fed.Dir, "data")))
+	findings := balance(s, s.readStores())
 	t.Logf("%d events, %d sightings, %d steps", len(s.j.events), len(s.j.sighted), len(plan))
 	if len(findings) > 0 || t.Failed() {
 		t.Logf("what was done:\n%s", strings.Join(s.diary, "\n"))

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 var processOperations = []operation{
 	{4, 100 * time.Millisecond, 3 * time.Second, func(r *rand.Rand) trouble { return stop{pick(r, stamps)} }},
 	{1, time.Millisecond, 2 * time.Second, func(*rand.Rand) trouble { return roll{} }},
+	{4, 200 * time.Millisecond, 3 * time.Second, func(r *rand.Rand) trouble { return oneOfThree{r.IntN(3)} }},
 }
 
 // stop ends a stamp's gateway and starts it again.
@@ -43,3 +45,13 @@ func (roll) begin(s *site) {
 }
 
 func (roll) end(*site) {}
+
+// oneOfThree ends one replica of the stamp that has three, be it active or not,
+// and starts it again.
+type oneOfThree struct{ i int }
+
+func (c oneOfThree) String() string { return fmt.Sprintf("stop replica %d of %s", c.i, tripled) }
+
+func (c oneOfThree) claims() []string { return []string{"process:" + tripled} }
+func (c oneOfThree) begin(s *site)    { s.fed.StopReplica(topology.StampID(tripled), c.i) }
+func (c oneOfThree) end(s *site)      { s.fed.StartReplica(topology.StampID(tripled), c.i) }

@@ -32,6 +32,7 @@ type site struct {
 
 	mu    sync.Mutex // guards the following fields
 	diary []string   // what was done, and when really
+	spans []span
 	locks map[string]*sync.Mutex
 }
 
@@ -129,10 +130,14 @@ func (s *site) play(st step) {
 		defer l.Unlock()
 	}
 	s.note("begin " + st.String())
+	begin := time.Now()
 	st.begin(s)
 	s.wait(st.until)
 	st.end(s)
 	s.note("end   " + st.String())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spans = append(s.spans, span{st.claims(), begin, time.Now()})
 }
 
 // claim returns the locks of names, always in the same order.
@@ -176,13 +181,23 @@ func (s *site) reshape(change func(*shape)) {
 	assert.NoError(s.t, s.fed.SetTopology(text))
 	assert.EventuallyWithT(s.t, func(c *assert.CollectT) {
 		for _, st := range s.fed.Stamps() {
-			_, in := mesh.View(st.ID)
-			if g := st.Gateway(); in && g != nil {
-				assert.Equal(c, mesh.Hash, g.Status().Topology.Hash, "topology of %s: %s", st.ID, g.Status().Topology.Err)
+			if _, in := mesh.View(st.ID); !in {
+				continue
+			}
+			for i := range max(st.Replicas, 1) {
+				if g := st.Replica(i).Gateway(); g != nil {
+					assert.Equal(c, mesh.Hash, g.Status().Topology.Hash, "topology of %s: %s", st.ID, g.Status().Topology.Err)
+				}
 			}
 		}
 	}, fed.Patience, 10*time.Millisecond)
 	s.versions[len(s.versions)-2].until = time.Now()
+}
+
+// A span is when a step really was.
+type span struct {
+	claims     []string
+	begin, end time.Time
 }
 
 // Bounds of the wait for the end.
@@ -206,7 +221,7 @@ func (s *site) settle() {
 				limit = quietOpen
 			}
 		}
-		if s.j.idle() > limit && s.clear() == "" {
+		if s.j.idle() > limit && s.clear() == "" && s.unsettled() == 0 {
 			return
 		}
 	}
@@ -216,11 +231,11 @@ func (s *site) settle() {
 // clear says what is not well in the federation; empty if nothing.
 func (s *site) clear() string {
 	for _, st := range s.fed.Stamps() {
-		g := st.Gateway()
-		if g == nil {
+		r := st.Active()
+		if r == nil || r.Gateway() == nil {
 			return string(st.ID) + " does not run"
 		}
-		status := g.Status()
+		status := r.Gateway().Status()
 		if len(status.Causes) > 0 {
 			return fmt.Sprint(st.ID, ": ", status.Causes)
 		}

@@ -1,6 +1,8 @@
 package chaos_test
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ringway/ringway/bridge"
-	"github.com/ringway/ringway/internal/natstest"
 )
 
 // A record is one message that a stamp's streams hold after the end.
@@ -32,75 +34,91 @@ func (r record) String() string {
 	return fmt.Sprintf("%s:%s:%d (%s, %s)", r.stamp, r.stream, r.seq, r.subject, r.at.Format("15:04:05.000"))
 }
 
-// kept are the streams that events pass through.
-var kept = []string{"RW_OUT", "RW_HOLD", "RW_IN", "RW_DLQ"}
+// kept are the streams that events pass through, by account.
+var kept = map[string][]string{"fed": {"RW_IN"}, "relay": {"RW_OUT", "RW_HOLD", "RW_DLQ"}}
 
-// readStores returns what the streams of every stamp hold, by key of the event,
-// when no gateway runs any more. A bare server opens each store.
-func readStores(t testing.TB, data string) map[bridge.Key][]record {
-	t.Helper()
+// readStores returns what the streams of every stamp hold, by key of the event.
+func (s *site) readStores() map[bridge.Key][]record {
 	out := map[bridge.Key][]record{}
 	for _, stamp := range stamps {
-		for _, r := range readStore(t, filepath.Join(data, stamp), stamp) {
-			out[r.key] = append(out[r.key], r)
+		for _, account := range []string{"fed", "relay"} {
+			nc, err := nats.Connect(s.url(stamp), s.member(stamp, account))
+			s.must(err)
+			js, err := jetstream.New(nc)
+			s.must(err)
+			for _, stream := range kept[account] {
+				for _, r := range readStream(s.t, js, stamp, stream) {
+					out[r.key] = append(out[r.key], r)
+				}
+			}
+			nc.Close()
 		}
 	}
 	return out
 }
 
-func readStore(t testing.TB, dir, stamp string) (all []record) {
-	t.Helper()
-	folders, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "RW_*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, folders, dir)
-	accounts := map[string]*server.Account{}
-	srv := natstest.Start(t, func(o *server.Options) {
-		o.StoreDir, o.JetStreamDomain = dir, stamp
-		for _, f := range folders {
-			name := filepath.Base(filepath.Dir(filepath.Dir(f)))
-			if accounts[name] == nil {
-				accounts[name] = server.NewAccount(name)
-				o.Accounts = append(o.Accounts, accounts[name])
-				o.Users = append(o.Users, &server.User{Username: name, Password: "x", Account: accounts[name]})
-			}
+// unsettled returns how many events have not left their stamps.
+func (s *site) unsettled() uint64 {
+	var n uint64
+	for _, stamp := range stamps {
+		nc, err := nats.Connect(s.url(stamp), s.member(stamp, "relay"))
+		if err != nil {
+			return 1
 		}
-	})
-	for name := range accounts {
-		acc, err := srv.LookupAccount(name)
-		require.NoError(t, err)
-		require.NoError(t, acc.EnableJetStream(nil, nil))
-		js, err := jetstream.New(srv.Connect(nats.UserInfo(name, "x")))
-		require.NoError(t, err)
-		for _, stream := range kept {
-			if _, err := os.Stat(filepath.Join(dir, "jetstream", name, "streams", stream)); err == nil {
-				all = append(all, readStream(t, js, stamp, stream)...)
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return 1
+		}
+		for _, stream := range []string{"RW_OUT", "RW_HOLD"} {
+			st, err := js.Stream(s.t.Context(), stream)
+			if err != nil {
+				return 1
 			}
+			n += st.CachedInfo().State.Msgs
 		}
 	}
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	return all
+	return n
+}
+
+// member makes a user of an account of a stamp by the account's own key, which
+// the federation keeps: it may do everything, and come from anywhere.
+func (s *site) member(stamp, account string) nats.Option {
+	text, err := os.ReadFile(filepath.Join(s.fed.Dir, "identity", stamp, account+".jwt"))
+	s.must(err)
+	acc, err := jwt.DecodeAccountClaims(strings.TrimSpace(string(text)))
+	s.must(err)
+	key := acc.Subject
+	seed, err := os.ReadFile(filepath.Join(s.fed.Dir, "keys", "keys", key[:1], key[1:3], key+".nk"))
+	s.must(err)
+	signer, err := nkeys.FromSeed(bytes.TrimSpace(seed))
+	s.must(err)
+	user, err := nkeys.CreateUser()
+	s.must(err)
+	pub, err := user.PublicKey()
+	s.must(err)
+	userSeed, err := user.Seed()
+	s.must(err)
+	claims := jwt.NewUserClaims(pub)
+	claims.Permissions = jwt.Permissions{Pub: jwt.Permission{Allow: jwt.StringList{">"}}, Sub: jwt.Permission{Allow: jwt.StringList{">"}}}
+	token, err := claims.Encode(signer)
+	s.must(err)
+	return nats.UserJWTAndSeed(token, string(userSeed))
 }
 
 func readStream(t testing.TB, js jetstream.JetStream, stamp, stream string) (all []record) {
 	t.Helper()
 	s, err := js.Stream(t.Context(), stream)
 	require.NoError(t, err)
-	n := s.CachedInfo().State.Msgs
-	if n == 0 {
-		return nil
-	}
-	sub, err := js.OrderedConsumer(t.Context(), stream, jetstream.OrderedConsumerConfig{})
+	info, err := s.Info(t.Context())
 	require.NoError(t, err)
-	for range n {
-		m, err := sub.Next(jetstream.FetchMaxWait(10 * time.Second))
-		require.NoError(t, err)
-		meta, err := m.Metadata()
-		require.NoError(t, err)
-		r := record{
-			stamp: stamp, stream: stream, seq: meta.Sequence.Stream, at: meta.Timestamp,
-			subject: m.Subject(), header: m.Headers(), body: m.Data(),
+	for seq := info.State.FirstSeq; info.State.Msgs > 0 && seq <= info.State.LastSeq; seq++ {
+		m, err := s.GetMsg(t.Context(), seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
 		}
+		require.NoError(t, err)
+		r := record{stamp: stamp, stream: stream, seq: seq, at: m.Time, subject: m.Subject, header: m.Header, body: m.Data}
 		r.key = r.keyOf()
 		all = append(all, r)
 	}

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -44,20 +45,34 @@ func (b *books) task(e *event, k *task, dropped []bridge.Reason) {
 		return // refused, and a dead letter
 	case len(asked) > 1 && !asksBarrier:
 		return
-	case slices.Contains(dropped, bridge.ReasonUnknown):
-		return // a stamp left the federation before it had answered
+	case b.lost[e.ID]:
+		return // see asksCapture
 	case !k.complete:
-		b.find("OPEN: %v: asked %v, started %v, finished %v, dropped %v: %s", e, asked, k.started, k.finished, dropped, b.trail(e))
+		b.find("OPEN: %v: asked %v, started %v, finished %v, dropped %v: %s; answers: %v", e, asked, k.started, k.finished, dropped, b.trail(e), b.answers(e))
 	case len(k.late) > 0:
 		b.find("EARLY: %v: asked %v, started %v, finished %v; late %v", e, asked, k.started, k.finished, k.late)
 	case e.Stage == "soft": // goes on without who is late
 	default:
 		for _, stamp := range asked {
-			if !slices.Contains(k.finished, stamp) {
+			if !slices.Contains(k.finished, stamp) && !b.left(stamp) {
 				b.find("UNHEARD: %v: asked %v, finished %v, dropped %v: %s", e, asked, k.finished, dropped, b.trail(e))
 			}
 		}
 	}
+}
+
+// answers says where the answers to a task are.
+func (b *books) answers(e *event) []string {
+	var out []string
+	for _, list := range b.records {
+		for _, r := range list {
+			if h, _ := readHead(r.body); h.TriggeredID == e.ID {
+				out = append(out, fmt.Sprintf("%s of %s for %q: %v", h.kind(), h.Source, r.header.Get("Ringway-For"), r))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // asked returns the stamps that had a task; of a task for any one stamp the one

@@ -11,6 +11,9 @@ var (
 	stamps     = append(append([]string{}, controls...), executions...)
 )
 
+// tripled is the stamp with three replicas.
+const tripled = "d1"
+
 // projects of the control plane in each stamp.
 var projects = map[string][]string{"alpha": {"carts", "orders"}, "beta": {"catalogue"}}
 
@@ -43,7 +46,7 @@ stamps:
   - {name: alpha, geo: eu, ring: dev, roles: [control], link: {kind: hub, advertise: {gateway: "alpha.example:7222", leafnode: "alpha.example:7422", websocket: "alpha.example:443"}}}
   - {name: beta, geo: us, ring: dev, roles: [control], link: {kind: hub, advertise: {gateway: "beta.example:7222", leafnode: "beta.example:7422", websocket: "beta.example:443"}}}
   - {name: gamma, geo: us, ring: prod, trusted: true, link: {kind: hub, advertise: {gateway: "gamma.example:7222", leafnode: "gamma.example:7422", websocket: "gamma.example:443"}}}
-  - {name: d1, geo: eu, ring: dev, labels: {D1}, link: {via: [alpha]}}
+  - {name: d1, geo: eu, ring: dev, replicas: 3, labels: {D1}, link: {via: [alpha]}}
   - {name: d2, geo: us, ring: dev, labels: {D2}, link: {via: [beta], transport: wss}}
   - {name: p1, geo: us, ring: prod, link: {via: [gamma]}}
 #p2  - {name: p2, geo: eu, ring: prod, link: {via: [alpha], transport: wss}}
