@@ -59,7 +59,7 @@ func load(o Options) (*inForce, error) {
 	}
 	f := &inForce{view: view, router: bridge.NewRouter(view), folder: folder, hash: folder.Hash()}
 	if p := view.Me.Link.Proxy; p != nil && p.CredentialsFile != "" {
-		b, err := os.ReadFile(p.CredentialsFile)
+		b, err := os.ReadFile(p.CredentialsFile) //nolint:gosec // the topology names it
 		if err != nil {
 			return nil, fmt.Errorf("read credentials of the proxy: %w", err)
 		}

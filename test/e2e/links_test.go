@@ -123,15 +123,15 @@ func TestLeafFailsOverBothWays(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			f := ordered(t, strings.Replace(chain, "via: [one, two]", "via: [one, two], transport: "+transport, 1))
 			moved(t, f, "far", "one")
-			tap, keptn := f.Tap("far", triggered, ""), f.Tap("control", finished, "")
+			tap, keptn := f.Tap("far", triggered, ""), f.Tap("control", sequence, "")
 			n := 0
 			for _, hubs := range [][2]topology.StampID{{"one", "two"}, {"two", "one"}, {"one", "two"}} {
 				f.Cut(hubs[0])
 				start := time.Now()
 				n++
-				there, back := event(triggered, fmt.Sprint(n), "far", "k"), event(finished, fmt.Sprint(n), "far", "k")
+				there, back := event(triggered, fmt.Sprint(n), "far", "k"), event(sequence, fmt.Sprint(n), "far", "k")
 				f.Publish("control", triggered, there)
-				f.Publish("far", finished, back)
+				f.Publish("far", sequence, back)
 				require.Equal(t, string(there), string(tap.Next().Data))
 				down := time.Since(start)
 				require.Equal(t, string(back), string(keptn.Next().Data))

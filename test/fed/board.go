@@ -157,7 +157,7 @@ func (b *board) clear(stamp string) {
 	defer b.mu.Unlock()
 	for _, one := range b.toxic[stamp] {
 		b.each(stamp, func(_ cable, p *toxiproxy.Proxy) {
-			for _, stream := range streams {
+			for _, stream := range one.in {
 				require.NoError(b.t, p.Toxics.RemoveToxic(b.t.Context(), one.name(stamp, stream)))
 			}
 		})
