@@ -163,14 +163,17 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	}
 	p.inbox, err = inbox.New(inbox.Config{
 		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks,
+		Subscribers: g.subscribers, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
+		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,
+		ReofferAfter: g.opts.Events.ReofferAfter, ReofferTimes: g.opts.Events.ReofferTimes,
 		Replicas: replicas, Log: g.log.With("component", "inbox"), Metrics: reg,
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks,
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox,
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})
@@ -178,6 +181,16 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	return p, g.makeCanary(c, p, reg)
+}
+
+// subscribers tells the inbox whom it delivers to.
+func (g *Gateway) subscribers(subject string) []inbox.Subscriber {
+	all := g.node.Subscribers(subject)
+	out := make([]inbox.Subscriber, len(all))
+	for i, s := range all {
+		out[i] = inbox.Subscriber(s)
+	}
+	return out
 }
 
 // makeCanary makes what shows that events get through. Of several replicas the

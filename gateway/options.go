@@ -97,6 +97,16 @@ type Events struct {
 	MaxWait time.Duration `yaml:"maxWait"`
 	// MaxWaiting is how many events may wait for a subscriber.
 	MaxWaiting int `yaml:"maxWaiting"`
+	// MaxWaitingBytes is how much may wait for a subscriber, in bytes.
+	MaxWaitingBytes int64 `yaml:"maxWaitingBytes"`
+	// DoubtTime is how long an answer is waited for before a task is given again
+	// that a plane may have got before its connection, or this process, ended.
+	DoubtTime time.Duration `yaml:"doubtTime"`
+	// ReofferAfter is after what time a task that no plane has answered is given
+	// again; 0 is never, for a plane that is only slow would do it twice.
+	ReofferAfter time.Duration `yaml:"reofferAfter"`
+	// ReofferTimes is how often that is done.
+	ReofferTimes int `yaml:"reofferTimes"`
 	// AckTimeout is how long a target may take to store an event before it
 	// counts as away.
 	AckTimeout time.Duration `yaml:"ackTimeout"`
@@ -123,7 +133,8 @@ func DefaultOptions() Options {
 		},
 		Log: Log{Level: "info", Format: "text"},
 		Events: Events{
-			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 100_000,
+			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 100_000, MaxWaitingBytes: 1 << 30,
+			DoubtTime: 3 * time.Second, ReofferTimes: 1,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
 		StopGrace: 20 * time.Second,
@@ -162,8 +173,11 @@ func (o Options) Validate() error {
 	if o.Events.MaxWait <= 0 || o.Events.AckTimeout <= 0 || o.Events.SyncInterval <= 0 || o.Events.CanaryInterval <= 0 || o.StopGrace <= 0 {
 		bad("events", "durations must be positive")
 	}
-	if o.Events.MaxWaiting < 1 {
-		bad("events.maxWaiting", "%d is not positive", o.Events.MaxWaiting)
+	if o.Events.MaxWaiting < 1 || o.Events.MaxWaitingBytes < 1 {
+		bad("events.maxWaiting", "%d events of %d bytes is not positive", o.Events.MaxWaiting, o.Events.MaxWaitingBytes)
+	}
+	if o.Events.DoubtTime <= 0 || o.Events.ReofferAfter < 0 || o.Events.ReofferTimes < 0 {
+		bad("events.doubtTime", "%s, and reofferAfter %s, reofferTimes %d, are out of range", o.Events.DoubtTime, o.Events.ReofferAfter, o.Events.ReofferTimes)
 	}
 	switch o.Log.Level {
 	case "debug", "info", "warn", "error":

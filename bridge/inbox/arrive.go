@@ -31,6 +31,7 @@ type arrival struct {
 	claim     bool             // deliver with leave of the origin only
 	attempt   int              // of a claim
 	id        string           // of the event, once it was read
+	context   string           // shkeptncontext, once it was read
 }
 
 // arrive delivers one event, lets it wait, or puts it aside.
@@ -68,7 +69,7 @@ func (in *Inbox) judge(ctx context.Context, a arrival) error {
 		return err
 	}
 	if e != nil {
-		a.id = e.ID
+		a.id, a.context = e.ID, e.Context
 	}
 	if a.claim && e != nil {
 		return in.claim(a, time.Now())
@@ -101,7 +102,7 @@ func (in *Inbox) accept(a arrival) (*bridge.Event, bridge.Reason) {
 		return nil, bridge.ReasonForged
 	}
 	router := in.cfg.Router()
-	if !strings.HasPrefix(a.subject, "sh.keptn.") {
+	if !isKeptns(a.subject) {
 		return nil, router.AcceptCustom(a.from, a.subject, topology.RouteDurable)
 	}
 	e, err := bridge.Parse(a.subject, a.body)
@@ -114,48 +115,28 @@ func (in *Inbox) accept(a arrival) (*bridge.Event, bridge.Reason) {
 	return e, router.Accept(a.from, e)
 }
 
-// offer delivers an event if somebody subscribes to it and nothing of its
-// subject waits; otherwise it waits, or is dropped if nobody need act on it.
+// offer delivers an event if it can be delivered now and nothing before it
+// waits; otherwise it waits, or is dropped if nobody need act on it.
 func (in *Inbox) offer(ctx context.Context, a arrival) error {
-	wanted := in.cfg.Interest(a.subject)
+	if in.suspect(a) || in.follows(a) {
+		return nil
+	}
+	return in.offerNow(ctx, a)
+}
+
+func (in *Inbox) offerNow(ctx context.Context, a arrival) error {
+	ok, why := in.deliverable(a.subject)
 	switch {
-	case wanted && !in.waiting.has(a.subject):
+	case ok && !in.waiting.has(a.subject):
 		return in.deliver(a)
-	case a.offer && !wanted:
+	case a.offer && why == whyNobody:
 		in.metrics.unwanted.WithLabelValues(string(a.from)).Inc()
 		in.fresh = append(in.fresh, a.seq)
 		return nil
-	case in.waiting.n >= in.cfg.MaxWaiting:
-		return in.bury(ctx, a, bridge.ReasonOverflow, []string{fmt.Sprintf("%d events wait already", in.waiting.n)})
+	case ok:
+		why = whySlow // behind others of its subject
 	}
-	in.waiting.add(a)
-	in.bound(a, time.Now())
-	in.publishReport()
-	return nil
-}
-
-// deliver publishes the event to the stamp's clients. It counts as delivered
-// at the next commit.
-func (in *Inbox) deliver(a arrival) error {
-	m := &nats.Msg{Subject: a.subject, Data: a.body}
-	if strings.HasPrefix(a.subject, "sh.keptn.") {
-		// shipyard-controller's own stream drops a repeated id within its
-		// window of two minutes; other subscribers read the body alone.
-		m.Header = nats.Header{
-			nats.MsgIdHdr:       {a.key},
-			bridge.HeaderOrigin: {string(a.from)},
-		}
-	}
-	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
-		return fmt.Errorf("deliver: %w", err)
-	}
-	crash.At(crash.InboxDelivered)
-	in.fresh = append(in.fresh, a.seq)
-	in.metrics.delivered.WithLabelValues(string(a.from)).Inc()
-	if !a.captured.IsZero() {
-		in.metrics.delay.WithLabelValues(string(a.from)).Observe(max(0, time.Since(a.captured).Seconds()))
-	}
-	return nil
+	return in.wait(ctx, a, why)
 }
 
 // bury puts an event aside as a dead letter.

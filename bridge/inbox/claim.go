@@ -28,6 +28,7 @@ type claim struct {
 	triggered string
 	attempt   int
 	subject   string
+	w         *waiter   // engages its context while leave is asked for
 	until     time.Time // when to let go of it
 	asked     time.Time
 }
@@ -95,8 +96,18 @@ func (in *Inbox) claim(a arrival, now time.Time) error {
 		in.claims.without[a.seq] = cl
 		return in.claims.ask(bridge.AskDecline, cl)
 	}
+	cl.w = waiterOf(a)
+	in.engage(cl.w)
 	in.claims.waiting[a.seq] = cl
+	in.stale = true
 	return in.claims.ask(bridge.AskClaim, cl)
+}
+
+// unclaim ends the wait for leave.
+func (in *Inbox) unclaim(cl *claim) {
+	delete(in.claims.waiting, cl.seq)
+	in.release(cl.w)
+	in.stale = true
 }
 
 // askClaims repeats questions that were not answered, less often when the time
@@ -110,7 +121,7 @@ func (in *Inbox) askClaims(now time.Time) error {
 		}
 		switch {
 		case now.Sub(cl.until) > in.cfg.MaxWait:
-			delete(in.claims.waiting, seq)
+			in.unclaim(cl)
 			in.fresh = append(in.fresh, seq)
 		case now.Sub(cl.asked) >= wait:
 			cl.asked = now
@@ -136,14 +147,16 @@ func (in *Inbox) declineTasks(now time.Time) error {
 	for seq, cl := range in.claims.without {
 		declining := !cl.asked.IsZero()
 		switch {
-		case !declining && !in.waiting.holds(cl.subject, seq):
+		case !declining && !in.waiting.holds(seq):
 			delete(in.claims.without, seq) // it found one
 			continue
 		case !declining && (now.Before(cl.until) || in.cfg.Interest(cl.subject)), now.Sub(cl.asked) < askAgain:
 			continue
 		case !declining:
-			in.waiting.remove(cl.subject, seq)
-			in.publishReport()
+			w := in.waiting.bySeq[seq]
+			in.waiting.remove(w)
+			in.release(w)
+			in.stale = true
 		}
 		cl.asked = now
 		if err := in.claims.ask(bridge.AskDecline, cl); err != nil {
@@ -179,7 +192,7 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 	if cl == nil {
 		return nil
 	}
-	delete(in.claims.waiting, answer.seq)
+	in.unclaim(cl)
 	if !answer.yes {
 		in.fresh = append(in.fresh, answer.seq)
 		return in.commit(ctx)
@@ -196,8 +209,10 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 		in.fresh = append(in.fresh, answer.seq)
 		err = in.claims.ask(bridge.AskDecline, cl)
 	default:
-		a.claim, a.id = false, cl.triggered
-		err = in.offer(ctx, a)
+		a.claim, a.id, a.context = false, cl.triggered, cl.w.context
+		if !in.suspect(a) {
+			err = in.offerNow(ctx, a)
+		}
 	}
 	return errors.Join(err, in.commit(ctx))
 }

@@ -6,13 +6,16 @@ import (
 )
 
 type metrics struct {
-	received  *prometheus.CounterVec
-	repeated  *prometheus.CounterVec
-	delivered *prometheus.CounterVec
-	unwanted  *prometheus.CounterVec
-	dead      *prometheus.CounterVec
-	waiting   prometheus.Gauge
-	delay     *prometheus.HistogramVec
+	received     *prometheus.CounterVec
+	repeated     *prometheus.CounterVec
+	delivered    *prometheus.CounterVec
+	unwanted     *prometheus.CounterVec
+	dead         *prometheus.CounterVec
+	waiting      prometheus.Gauge
+	waitingBytes prometheus.Gauge
+	doubtful     prometheus.Gauge
+	again        prometheus.Counter
+	delay        *prometheus.HistogramVec
 }
 
 // newMetrics registers with r. A nil r makes metrics that nobody sees.
@@ -41,7 +44,19 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"from", "reason"}),
 		waiting: f.NewGauge(prometheus.GaugeOpts{
 			Name: "ringway_events_waiting",
-			Help: "Events that wait until somebody in this stamp subscribes.",
+			Help: "Events that wait to be given to the clients of this stamp.",
+		}),
+		waitingBytes: f.NewGauge(prometheus.GaugeOpts{
+			Name: "ringway_events_waiting_bytes",
+			Help: "Size of the events that wait for a subscriber.",
+		}),
+		doubtful: f.NewGauge(prometheus.GaugeOpts{
+			Name: "ringway_tasks_doubtful",
+			Help: "Tasks that a plane may have got before its connection or this process ended, and that nobody has answered.",
+		}),
+		again: f.NewCounter(prometheus.CounterOpts{
+			Name: "ringway_tasks_given_again_total",
+			Help: "Tasks given to the planes once more because no plane had answered them.",
 		}),
 		delay: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "ringway_event_delay_seconds",

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,12 @@ import (
 type progress struct {
 	Floor uint64      `json:"floor"`
 	Above [][2]uint64 `json:"above,omitempty"`
+	// Clean says that nothing was published that is not in here.
+	Clean bool `json:"clean,omitempty"`
+	// Given are tasks that planes were given and have not answered, and
+	// Answering the subjects whose planes are known to answer.
+	Given     []uint64 `json:"given,omitempty"`
+	Answering []string `json:"answering,omitempty"`
 }
 
 // has reports whether seq is settled.
@@ -90,9 +97,14 @@ func (p *progress) clip(last uint64) {
 type stateStore struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
+	rev    uint64 // sequence of what was last read or written
 }
 
 const stateSubject = "state.inbox"
+
+// errDeposed reports that another process has written the progress: it delivers
+// now, and this one has to stop.
+var errDeposed = errors.New("another replica delivers the stamp's events")
 
 func openState(ctx context.Context, js jetstream.JetStream, replicas int) (*stateStore, error) {
 	s, err := js.CreateOrUpdateStream(ctx, stateStream(replicas))
@@ -112,13 +124,15 @@ func (s *stateStore) load(ctx context.Context) (progress, error) {
 	case err != nil:
 		return p, fmt.Errorf("read %s: %w", StreamState, err)
 	}
+	s.rev = m.Sequence
 	if err := json.Unmarshal(m.Data, &p); err != nil {
 		return p, fmt.Errorf("read %s: %w", StreamState, err)
 	}
 	return p, nil
 }
 
-// save returns once p is stored.
+// save returns once p is stored, and fails if somebody else has stored another
+// progress since.
 func (s *stateStore) save(ctx context.Context, p progress) error {
 	b, err := json.Marshal(p)
 	if err != nil {
@@ -128,15 +142,33 @@ func (s *stateStore) save(ctx context.Context, p progress) error {
 		// The leader of the stream may be gone; the next one is chosen sooner
 		// than an answer is given up for lost.
 		once, cancel := context.WithTimeout(ctx, saveTimeout)
-		_, err = s.js.Publish(once, stateSubject, b)
+		ack, err := s.js.Publish(once, stateSubject, b, jetstream.WithExpectLastSequencePerSubject(s.rev))
 		cancel()
+		var api *jetstream.APIError
 		switch {
 		case err == nil:
+			s.rev = ack.Sequence
 			return nil
+		case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
+			return s.mine(ctx, b)
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, jetstream.ErrNoStreamResponse):
 			return fmt.Errorf("write %s: %w", StreamState, err)
 		}
 	}
+}
+
+// mine finds out whether what is stored is what was to be written: the answer
+// to an earlier attempt was lost.
+func (s *stateStore) mine(ctx context.Context, b []byte) error {
+	m, err := s.stream.GetLastMsgForSubject(ctx, stateSubject)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read %s: %w", StreamState, err)
+	case !bytes.Equal(m.Data, b):
+		return errDeposed
+	}
+	s.rev = m.Sequence
+	return nil
 }
 
 // saveTimeout is how long an answer to one write is waited for.

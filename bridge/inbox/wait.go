@@ -4,71 +4,93 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sort"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
 )
 
-// A Waiting says what waits for a subscriber, one entry a subject.
-type Waiting struct {
-	Subject string    `json:"subject"`
-	Count   int       `json:"count"`
-	Oldest  time.Time `json:"oldest"` // when its origin captured the oldest
-	Reason  string    `json:"reason"`
-}
+// Why an event waits.
+const (
+	whyNobody = "nobody in the stamp subscribes"
+	whySlow   = "its subscriber is slow"
+	whyBehind = "behind an earlier event of its context"
+	whyDoubt  = "a plane may have it already, and has not answered"
+	whyLeave  = "its origin is asked whether this stamp still has it"
+)
 
-// Waiting returns what waits now, by subject.
-func (in *Inbox) Waiting() []Waiting { return *in.report.Load() }
-
-// A waitlist holds the events nobody subscribes to yet, in order of arrival
-// for each subject. Bodies stay in RW_IN.
-type waitlist struct {
-	queues map[string][]waiter
-	n      int
-}
-
+// A waiter is one event that waits. Its body stays in RW_IN.
 type waiter struct {
 	seq      uint64
+	subject  string
+	context  string
+	id       string
+	key      bridge.Key
+	from     topology.StampID
 	captured time.Time
+	size     int
+	busy     bool // later events of its context wait for it
+	gone     bool // taken out of the middle of its queue
 }
 
-func newWaitlist() *waitlist { return &waitlist{queues: map[string][]waiter{}} }
-
-func (w *waitlist) has(subject string) bool { return len(w.queues[subject]) > 0 }
-
-func (w *waitlist) add(a arrival) {
-	w.queues[a.subject] = append(w.queues[a.subject], waiter{a.seq, a.captured})
-	w.n++
-}
-
-// pop forgets the first waiter of subject.
-func (w *waitlist) pop(subject string) {
-	q := w.queues[subject][1:]
-	w.n--
-	if len(q) == 0 {
-		delete(w.queues, subject)
-		return
+func waiterOf(a arrival) *waiter {
+	return &waiter{
+		seq: a.seq, subject: a.subject, context: a.context, id: a.id, key: a.key, from: a.from,
+		captured: a.captured, size: len(a.body) + 256,
 	}
-	w.queues[subject] = q
 }
+
+// A waitlist holds the events of subjects that cannot be delivered now, in
+// order of arrival for each subject.
+type waitlist struct {
+	queues map[string][]*waiter
+	bySeq  map[uint64]*waiter
+	bytes  int64
+}
+
+func newWaitlist() *waitlist {
+	return &waitlist{queues: map[string][]*waiter{}, bySeq: map[uint64]*waiter{}}
+}
+
+func (w *waitlist) n() int { return len(w.bySeq) }
+
+func (w *waitlist) has(subject string) bool { return w.first(subject) != nil }
 
 // holds reports whether the event with sequence seq waits.
-func (w *waitlist) holds(subject string, seq uint64) bool {
-	return slices.ContainsFunc(w.queues[subject], func(e waiter) bool { return e.seq == seq })
+func (w *waitlist) holds(seq uint64) bool { return w.bySeq[seq] != nil }
+
+func (w *waitlist) add(e *waiter) {
+	w.queues[e.subject] = append(w.queues[e.subject], e)
+	w.bySeq[e.seq] = e
+	w.bytes += int64(e.size)
 }
 
-// remove forgets one waiter, wherever it stands.
-func (w *waitlist) remove(subject string, seq uint64) {
-	q := slices.DeleteFunc(w.queues[subject], func(e waiter) bool { return e.seq == seq })
-	w.n -= len(w.queues[subject]) - len(q)
-	w.queues[subject] = q
+// first returns the first waiter of a subject, or nil.
+func (w *waitlist) first(subject string) *waiter {
+	q := w.queues[subject]
+	for len(q) > 0 && q[0].gone {
+		q = q[1:]
+	}
 	if len(q) == 0 {
 		delete(w.queues, subject)
+		return nil
 	}
+	w.queues[subject] = q
+	return q[0]
+}
+
+// remove forgets a waiter, wherever it stands.
+func (w *waitlist) remove(e *waiter) {
+	if w.bySeq[e.seq] != e {
+		return
+	}
+	delete(w.bySeq, e.seq)
+	w.bytes -= int64(e.size)
+	e.gone = true
+	w.first(e.subject)
 }
 
 func (w *waitlist) subjects() []string {
@@ -80,58 +102,84 @@ func (w *waitlist) subjects() []string {
 	return out
 }
 
-func (in *Inbox) publishReport() {
-	out := make([]Waiting, 0, len(in.waiting.queues))
-	for _, s := range in.waiting.subjects() {
-		q := in.waiting.queues[s]
-		out = append(out, Waiting{Subject: s, Count: len(q), Oldest: q[0].captured, Reason: "nobody in the stamp subscribes"})
+// deliverable reports whether an event on subject can be published now, and if
+// not, why.
+func (in *Inbox) deliverable(subject string) (bool, string) {
+	if !in.cfg.Interest(subject) {
+		return false, whyNobody
 	}
-	in.report.Store(&out)
-	in.metrics.waiting.Set(float64(in.waiting.n))
+	if ok, why := in.cfg.Ready(subject); !ok {
+		return false, why
+	}
+	if l := in.lanes[subject]; l != nil && l.full() {
+		return false, whySlow
+	}
+	return true, ""
 }
 
-// retry delivers what has found a subscriber, a batch at a time for each
-// subject, and puts aside what has waited too long.
-func (in *Inbox) retry(ctx context.Context, now time.Time) error {
-	if in.waiting.n == 0 {
-		return nil
-	}
-	var err error
-	for _, s := range in.waiting.subjects() {
-		if err = in.retrySubject(ctx, s, now); err != nil {
-			break
+// wait lets an event wait, or sets it aside if too many wait already. What
+// waits for a slow subscriber is on its way and has no bound but the disk.
+func (in *Inbox) wait(ctx context.Context, a arrival, why string) error {
+	if why == whyNobody {
+		switch {
+		case in.waiting.n() >= in.cfg.MaxWaiting:
+			return in.bury(ctx, a, bridge.ReasonOverflow, []string{fmt.Sprintf("%d events wait already", in.waiting.n())})
+		case in.waiting.bytes+int64(len(a.body)) > in.cfg.MaxWaitingBytes:
+			return in.bury(ctx, a, bridge.ReasonOverflow, []string{fmt.Sprintf("%d bytes wait already", in.waiting.bytes)})
 		}
 	}
-	in.publishReport()
-	return errors.Join(err, in.commit(ctx))
+	w := waiterOf(a)
+	if why != whyNobody {
+		in.engage(w)
+	}
+	in.waiting.add(w)
+	in.bound(a, time.Now())
+	in.stale = true
+	return nil
+}
+
+// retry delivers what can be delivered now, a window at a time for each
+// subject, and puts aside what has waited too long.
+func (in *Inbox) retry(ctx context.Context, now time.Time) error {
+	var errs []error
+	if in.waiting.n() > 0 {
+		for _, s := range in.waiting.subjects() {
+			errs = append(errs, in.retrySubject(ctx, s, now))
+		}
+	}
+	errs = append(errs, in.settleDoubts(ctx, now), in.commit(ctx))
+	return errors.Join(errs...)
 }
 
 func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time) error {
 	for range batchSize {
-		q := in.waiting.queues[subject]
-		if len(q) == 0 {
+		w := in.waiting.first(subject)
+		if w == nil {
 			return nil
 		}
-		expired := now.Sub(q[0].captured) > in.cfg.MaxWait
-		if !expired && !in.cfg.Interest(subject) {
+		expired := now.Sub(w.captured) > in.cfg.MaxWait
+		if ok, _ := in.deliverable(subject); !ok && !expired {
 			return nil
 		}
-		a, err := in.reread(ctx, q[0].seq)
+		a, err := in.reread(ctx, w.seq)
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound):
-			in.cfg.Log.Error("waiting event is gone from its stream", "stream", StreamIn, "n", q[0].seq)
-			in.fresh = append(in.fresh, q[0].seq)
+			in.cfg.Log.Error("waiting event is gone from its stream", "stream", StreamIn, "n", w.seq)
+			in.fresh = append(in.fresh, w.seq)
 		case err != nil:
 			return err
 		case expired:
-			err = in.bury(ctx, a, bridge.ReasonExpired, []string{fmt.Sprintf("nobody subscribed to %s for %s", subject, in.cfg.MaxWait)})
+			err = in.bury(ctx, a, bridge.ReasonExpired, []string{fmt.Sprintf("waited for %s: %s", in.cfg.MaxWait, in.why(w))})
 		default:
+			a.id, a.context = w.id, w.context
 			err = in.deliver(a)
 		}
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return err
 		}
-		in.waiting.pop(subject)
+		in.waiting.remove(w)
+		in.release(w)
+		in.stale = true
 	}
 	return nil
 }

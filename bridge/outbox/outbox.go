@@ -32,6 +32,14 @@ type Tasks interface {
 	CaughtUp()
 }
 
+// Planes is told what the planes of this stamp answer.
+type Planes interface {
+	// Answered takes note that a plane answered a task.
+	Answered(triggered string)
+	// AfterCommit calls then once that is stored.
+	AfterCommit(then func())
+}
+
 // Config is what an Outbox needs. All fields but Metrics are required.
 type Config struct {
 	Me          topology.StampID
@@ -40,6 +48,7 @@ type Config struct {
 	Router      func() *bridge.Router // the current one; called for each event
 	DeadLetters DeadLetters           // where refused events go
 	Tasks       Tasks                 //
+	Planes      Planes                // nil: nobody wants to know
 	AckTimeout  time.Duration         // how long a target may take to store an event; 0 is 2 s
 	Replicas    int                   // of the streams; 0 is 1
 	Log         *slog.Logger          //
@@ -233,6 +242,9 @@ func (o *Outbox) handle(ctx context.Context, m jetstream.Msg) error {
 	ev := o.capture(m, seq, meta.Timestamp)
 	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
 		o.answered.add(e.TriggeredID)
+		if o.cfg.Planes != nil {
+			o.cfg.Planes.Answered(e.TriggeredID)
+		}
 	}
 	if ev.decision.Refused != bridge.ReasonNone {
 		defer o.busy.remove(seq)
@@ -258,14 +270,7 @@ func (o *Outbox) refuse(ctx context.Context, m jetstream.Msg, ev captured) error
 // dispatch gives one copy to the lane of each target. The last lane that is
 // done with its copy acknowledges the event.
 func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) error {
-	left := newCountdown(func() {
-		crash.At(crash.OutboxStored)
-		o.busy.remove(ev.seq)
-		if err := m.Ack(); err != nil {
-			o.cfg.Log.Warn("event not acknowledged, will be sent again", "err", err)
-		}
-		crash.At(crash.OutboxSettled)
-	})
+	left := newCountdown(func() { o.settle(m, ev) })
 	targets := ev.decision.Targets
 	if given := ev.given(m.Data()); given != nil {
 		left.add(1)
@@ -290,6 +295,25 @@ func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		}
 	}
 	return nil
+}
+
+// settle lets go of an event that every target has stored. An answer of a plane
+// is the proof that the plane had its task, and stays until the inbox has noted
+// that.
+func (o *Outbox) settle(m jetstream.Msg, ev captured) {
+	crash.At(crash.OutboxStored)
+	ack := func() {
+		o.busy.remove(ev.seq)
+		if err := m.Ack(); err != nil {
+			o.cfg.Log.Warn("event not acknowledged, will be sent again", "err", err)
+		}
+		crash.At(crash.OutboxSettled)
+	}
+	if o.cfg.Planes != nil && ev.event != nil && ev.event.Kind == bridge.KindTaskAnswer {
+		o.cfg.Planes.AfterCommit(ack)
+		return
+	}
+	ack()
 }
 
 // startLane returns the lane of target, which is started at its first event;

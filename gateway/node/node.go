@@ -31,6 +31,7 @@ type Node struct {
 	local   *engine      // nil while it does not run
 	link    *engine      // nil while it does not run, and in a leaf stamp
 	deliver atomic.Pointer[server.Account]
+	subs    subscribers
 }
 
 // New checks cfg and reads the files it names. It opens no socket.

@@ -1,0 +1,139 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+)
+
+// A doubt is a task that a plane may have got, or may not: this process died
+// before it had noted the delivery, or the plane's connection ended before it
+// answered. It is given again if no answer shows up.
+type doubt struct {
+	w     *waiter
+	since time.Time
+	heard time.Time // since when somebody subscribes; zero if nobody
+	times int
+}
+
+// suspect reports whether a might have been published by a process that died,
+// and takes note of it. Only the first events that were not settled then can
+// have been: no more of a subject are published than fit its window.
+func (in *Inbox) suspect(a arrival) bool {
+	if in.suspects == nil || a.seq > in.suspectsTo || in.suspects[a.subject] >= windowEvents || a.offer || bridge.Classify(a.subject) != bridge.KindTaskTriggered {
+		return false
+	}
+	in.suspects[a.subject]++
+	in.doubt(waiterOf(a), 0)
+	return true
+}
+
+func (in *Inbox) doubt(w *waiter, times int) {
+	if w.id == "" || in.doubts[w.id] != nil {
+		return
+	}
+	in.engage(w)
+	in.doubts[w.id] = &doubt{w: w, since: time.Now(), times: times}
+	in.metrics.doubtful.Set(float64(len(in.doubts)))
+	in.stale = true
+}
+
+func (in *Inbox) forgetDoubt(d *doubt) {
+	delete(in.doubts, d.w.id)
+	in.release(d.w)
+	in.metrics.doubtful.Set(float64(len(in.doubts)))
+	in.stale = true
+}
+
+// settleDoubts gives again what nobody has answered for a while, although
+// somebody subscribes.
+func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
+	if len(in.doubts) == 0 {
+		return nil
+	}
+	ripe := make([]*doubt, 0, len(in.doubts))
+	for _, d := range in.doubts {
+		if ok, _ := in.deliverable(d.w.subject); !ok {
+			d.heard = time.Time{}
+			continue
+		}
+		if d.heard.IsZero() {
+			d.heard = now
+		}
+		if now.Sub(d.since) >= in.cfg.DoubtTime && now.Sub(d.heard) >= in.cfg.DoubtTime*2/3 && in.cfg.Unanswered(d.w.id) {
+			ripe = append(ripe, d)
+		}
+	}
+	slices.SortFunc(ripe, func(a, b *doubt) int { return int(a.w.seq) - int(b.w.seq) }) //nolint:gosec // close to each other
+	for _, d := range ripe[:min(len(ripe), windowEvents)] {
+		a, err := in.reread(ctx, d.w.seq)
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return err
+		}
+		if err == nil {
+			a.id, a.context = d.w.id, d.w.context
+			if err := in.deliver(a); err != nil {
+				return err
+			}
+			in.metrics.again.Inc()
+			in.cfg.Log.Info("task given again, no plane had answered it", "task", a.id, "subject", a.subject)
+			if g := in.givens.byID[a.id]; g != nil {
+				g.times = d.times
+			}
+		}
+		in.forgetDoubt(d)
+	}
+	return nil
+}
+
+// watchPlanes doubts the tasks of a subject of which a subscriber has gone, and
+// those that were not answered for long, if so configured.
+func (in *Inbox) watchPlanes(now time.Time) {
+	for subject := range in.givens.answering {
+		if in.lost(subject) {
+			for _, g := range in.givens.byID {
+				if g.subject == subject {
+					in.doubtGiven(g, g.times)
+				}
+			}
+		}
+	}
+	if in.cfg.ReofferAfter == 0 {
+		return
+	}
+	for _, g := range in.givens.byID {
+		if now.Sub(g.at) >= in.cfg.ReofferAfter && g.times < in.cfg.ReofferTimes {
+			in.doubtGiven(g, g.times+1)
+		}
+	}
+}
+
+func (in *Inbox) doubtGiven(g *given, times int) {
+	delete(in.givens.byID, g.id)
+	in.dirty = true
+	if l := in.lanes[g.subject]; l != nil {
+		l.written(g.seq)
+	}
+	in.doubt(&waiter{seq: g.seq, subject: g.subject, context: g.context, id: g.id, key: bridge.KeyOf(g.id, g.subject, g.subject), captured: g.at}, times)
+}
+
+// lost reports whether a subscriber of a subject has gone since the last look.
+func (in *Inbox) lost(subject string) bool {
+	is := map[uint64]bool{}
+	for _, s := range in.cfg.Subscribers(subject) {
+		is[s.ID] = true
+	}
+	was := in.seen[subject]
+	in.seen[subject] = is
+	for id := range was {
+		if !is[id] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,130 @@
+package inbox
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringway/ringway/bridge"
+)
+
+// A given is a task that planes of this stamp were given and have not
+// answered. NATS does not say what a client has received, but Keptn's planes
+// answer a task with .started at once; so the answer is the proof.
+type given struct {
+	seq     uint64
+	id      string
+	subject string
+	context string
+	at      time.Time
+	times   int // that it was given again for want of an answer
+}
+
+// Bounds of what is remembered. A plane that does not answer within the time
+// is one that does not answer.
+const (
+	maxGiven = 1000
+	givenFor = 10 * time.Minute
+)
+
+// givens are owned by run.
+type givens struct {
+	byID      map[string]*given
+	order     []*given        // oldest first; those that are answered are skipped
+	answering map[string]bool // subjects whose planes are known to answer
+}
+
+func newGivens(answering []string) *givens {
+	g := &givens{byID: map[string]*given{}, answering: map[string]bool{}}
+	for _, s := range answering {
+		g.answering[s] = true
+	}
+	return g
+}
+
+// give takes note that planes are given a task.
+func (in *Inbox) give(a arrival) {
+	if a.id == "" || a.offer || bridge.Classify(a.subject) != bridge.KindTaskTriggered {
+		return
+	}
+	g := in.givens.byID[a.id]
+	if g == nil {
+		g = &given{seq: a.seq, id: a.id, subject: a.subject, context: a.context}
+		in.givens.byID[a.id] = g
+		in.givens.order = append(in.givens.order, g)
+	}
+	g.at = time.Now()
+	in.givens.trim(g.at)
+}
+
+// trim forgets the oldest beyond the bounds.
+func (gs *givens) trim(now time.Time) {
+	for len(gs.order) > 0 {
+		g := gs.order[0]
+		if gs.byID[g.id] == g && len(gs.byID) <= maxGiven && now.Sub(g.at) < givenFor {
+			return
+		}
+		if gs.byID[g.id] == g {
+			delete(gs.byID, g.id)
+		}
+		gs.order = gs.order[1:]
+	}
+}
+
+// seqs returns what is not answered, in order.
+func (gs *givens) seqs() []uint64 {
+	out := make([]uint64, 0, len(gs.byID))
+	for _, g := range gs.byID {
+		out = append(out, g.seq)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (gs *givens) subjects() []string {
+	out := make([]string, 0, len(gs.answering))
+	for s := range gs.answering {
+		out = append(out, s)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Answered takes note that a plane of this stamp answered a task. It is called
+// for every answer that was captured, before anybody lets go of it.
+func (in *Inbox) Answered(triggered string) {
+	in.mu.Lock()
+	in.noted = append(in.noted, triggered)
+	in.mu.Unlock()
+}
+
+// takeNotes settles the tasks that were answered.
+func (in *Inbox) takeNotes() {
+	in.mu.Lock()
+	noted := in.noted
+	in.noted = nil
+	in.mu.Unlock()
+	for _, id := range noted {
+		in.answered(id)
+	}
+}
+
+func (in *Inbox) answered(id string) {
+	if d := in.doubts[id]; d != nil {
+		in.forgetDoubt(d)
+		in.givens.answering[d.w.subject] = true
+		in.fresh = append(in.fresh, d.w.seq)
+	}
+	g := in.givens.byID[id]
+	if g == nil {
+		return
+	}
+	delete(in.givens.byID, id)
+	in.givens.answering[g.subject] = true
+	in.dirty = true
+	if l := in.lanes[g.subject]; l != nil && l.written(g.seq) {
+		in.fresh = append(in.fresh, g.seq)
+	}
+}
+
+func isKeptns(subject string) bool { return strings.HasPrefix(subject, "sh.keptn.") }

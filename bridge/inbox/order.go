@@ -1,0 +1,87 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Events of one shkeptncontext are delivered in order of arrival. An event that
+// waits for something short, such as a slow subscriber, engages its context:
+// later ones wait behind it, whatever their subject. One that waits for a
+// subscriber that may never come does not, or a plane that is missing would
+// stop all others; only its own subject keeps its order then.
+
+// engage makes later events of w's context wait.
+func (in *Inbox) engage(w *waiter) {
+	if w.context != "" && !w.busy {
+		w.busy = true
+		in.busy[w.context]++
+	}
+}
+
+// release undoes engage. What waited behind is taken up at the next look.
+func (in *Inbox) release(w *waiter) {
+	if !w.busy {
+		return
+	}
+	w.busy = false
+	if in.busy[w.context]--; in.busy[w.context] == 0 {
+		delete(in.busy, w.context)
+		if len(in.behind[w.context]) > 0 {
+			in.freed = append(in.freed, w.context)
+		}
+	}
+}
+
+// follows reports whether an event has to wait behind one of its context, and
+// lets it.
+func (in *Inbox) follows(a arrival) bool {
+	if a.context == "" || in.busy[a.context] == 0 && len(in.behind[a.context]) == 0 {
+		return false
+	}
+	in.behind[a.context] = append(in.behind[a.context], waiterOf(a))
+	in.nBehind++
+	in.stale = true
+	return true
+}
+
+// advance takes up what waited behind an event that is done.
+func (in *Inbox) advance(ctx context.Context) error {
+	for len(in.freed) > 0 {
+		contexts := in.freed
+		in.freed = nil
+		for _, c := range contexts {
+			if err := in.advanceContext(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (in *Inbox) advanceContext(ctx context.Context, c string) error {
+	for len(in.behind[c]) > 0 && in.busy[c] == 0 {
+		w := in.behind[c][0]
+		a, err := in.reread(ctx, w.seq)
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			in.freed = append(in.freed, c)
+			return err
+		}
+		if in.behind[c] = in.behind[c][1:]; len(in.behind[c]) == 0 {
+			delete(in.behind, c)
+		}
+		in.nBehind--
+		in.stale = true
+		if err != nil {
+			in.fresh = append(in.fresh, w.seq)
+			continue
+		}
+		a.id, a.context = w.id, w.context
+		if err := in.offerNow(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package inbox
+
+import (
+	"context"
+	"time"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
+)
+
+// A Waiting says what waits, one entry a subject and reason.
+type Waiting struct {
+	Subject string    `json:"subject"`
+	Count   int       `json:"count"`
+	Bytes   int64     `json:"bytes"`
+	Oldest  time.Time `json:"oldest"` // when its origin captured the oldest
+	Reason  string    `json:"reason"`
+}
+
+// Waiting returns what waits now, by subject.
+func (in *Inbox) Waiting() []Waiting { return *in.report.Load() }
+
+// A WaitingEvent is one event that waits.
+type WaitingEvent struct {
+	ID       string           `json:"id"`
+	Subject  string           `json:"subject"`
+	Context  string           `json:"shkeptncontext"`
+	Key      bridge.Key       `json:"key"`
+	From     topology.StampID `json:"from"`
+	Captured time.Time        `json:"captured"`
+	Age      string           `json:"age"`
+	Reason   string           `json:"reason"`
+}
+
+// WaitingEvents returns the events that wait, at most limit; those with this
+// id, shkeptncontext or key if match is not empty.
+func (in *Inbox) WaitingEvents(ctx context.Context, match string, limit int) ([]WaitingEvent, error) {
+	out := []WaitingEvent{}
+	done := make(chan struct{})
+	look := func() {
+		defer close(done)
+		in.each(func(w *waiter, why string) bool {
+			if match == "" || match == w.id || match == w.context || match == w.key {
+				out = append(out, WaitingEvent{
+					ID: w.id, Subject: w.subject, Context: w.context, Key: w.key, From: w.from,
+					Captured: w.captured, Age: time.Since(w.captured).Round(time.Millisecond).String(), Reason: why,
+				})
+			}
+			return len(out) < limit
+		})
+	}
+	select {
+	case in.asked <- look:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case <-done:
+		return out, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// each calls f with everything that waits, until f returns false. Only run
+// calls it.
+func (in *Inbox) each(f func(w *waiter, why string) bool) {
+	for _, s := range in.waiting.subjects() {
+		for _, w := range in.waiting.queues[s] {
+			if !w.gone && !f(w, in.why(w)) {
+				return
+			}
+		}
+	}
+	for _, q := range in.behind {
+		for _, w := range q {
+			if !f(w, whyBehind) {
+				return
+			}
+		}
+	}
+	for _, d := range in.doubts {
+		if !f(d.w, whyDoubt) {
+			return
+		}
+	}
+	for _, cl := range in.claims.waiting {
+		if !f(cl.w, whyLeave) {
+			return
+		}
+	}
+}
+
+// why says why an event of the waitlist waits.
+func (in *Inbox) why(w *waiter) string {
+	if ok, why := in.deliverable(w.subject); !ok {
+		return why
+	}
+	return whySlow
+}
+
+// publishReport renews what Waiting returns.
+func (in *Inbox) publishReport() {
+	in.stale = false
+	out := []Waiting{}
+	for _, s := range in.waiting.subjects() {
+		w := in.waiting.first(s)
+		if w == nil {
+			continue
+		}
+		entry := Waiting{Subject: s, Oldest: w.captured, Reason: in.why(w)}
+		for _, w := range in.waiting.queues[s] {
+			if !w.gone {
+				entry.Count++
+				entry.Bytes += int64(w.size)
+			}
+		}
+		out = append(out, entry)
+	}
+	out = append(out, in.reportOthers()...)
+	in.report.Store(&out)
+	in.metrics.waiting.Set(float64(in.waiting.n() + in.nBehind + len(in.doubts) + len(in.claims.waiting)))
+	in.metrics.waitingBytes.Set(float64(in.waiting.bytes))
+}
+
+// reportOthers sums up what waits, but not in the queue of its subject.
+func (in *Inbox) reportOthers() []Waiting {
+	sums := map[[2]string]*Waiting{}
+	var order [][2]string
+	add := func(w *waiter, why string) {
+		k := [2]string{w.subject, why}
+		e := sums[k]
+		if e == nil {
+			e = &Waiting{Subject: w.subject, Reason: why, Oldest: w.captured}
+			sums[k] = e
+			order = append(order, k)
+		}
+		e.Count++
+		e.Bytes += int64(w.size)
+		if w.captured.Before(e.Oldest) {
+			e.Oldest = w.captured
+		}
+	}
+	for _, q := range in.behind {
+		for _, w := range q {
+			add(w, whyBehind)
+		}
+	}
+	for _, d := range in.doubts {
+		add(d.w, whyDoubt)
+	}
+	for _, cl := range in.claims.waiting {
+		add(cl.w, whyLeave)
+	}
+	out := make([]Waiting, 0, len(order))
+	for _, k := range order {
+		out = append(out, *sums[k])
+	}
+	return out
+}
