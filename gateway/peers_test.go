@@ -90,17 +90,19 @@ func TestWayToAPeer(t *testing.T) {
 // of them have within a bound.
 func TestHubsTakeTurns(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, time.Duration(0), turn(viewOf(t, "a")))
-	require.Equal(t, 2*time.Second, turn(viewOf(t, "b")))
-	require.Equal(t, 4*time.Second, turn(viewOf(t, "c")))
-	require.Equal(t, time.Duration(0), turn(viewOf(t, "x")))
+	require.Equal(t, time.Duration(0), turn(viewOf(t, "a"), ""))
+	require.Equal(t, 2*time.Second, turn(viewOf(t, "b"), ""))
+	require.Equal(t, 4*time.Second, turn(viewOf(t, "c"), ""))
+	require.Equal(t, time.Duration(0), turn(viewOf(t, "x"), ""))
+	require.Equal(t, 2*time.Second+800*time.Millisecond, turn(viewOf(t, "b"), "ringway-2"), "replicas, too")
+	require.NotEqual(t, turn(viewOf(t, "b"), "blue"), turn(viewOf(t, "b"), "green"))
 	many := &topology.Mesh{}
 	seen := map[time.Duration]bool{}
 	for range 100 {
 		many.Stamps = append(many.Stamps, &topology.Stamp{ID: topology.StampID(strings.Repeat("h", len(many.Stamps)+1)), Link: topology.Link{Kind: topology.LinkHub}})
 	}
 	for _, s := range many.Stamps {
-		d := turn(&topology.View{Mesh: many, Me: s})
+		d := turn(&topology.View{Mesh: many, Me: s}, "")
 		require.False(t, seen[d])
 		seen[d] = true
 		require.Less(t, d, linkTurns)

@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"context"
+	"hash/fnv"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ringway/ringway/topology"
@@ -25,14 +28,32 @@ type relinkState struct {
 	err string    // why the last attempt failed
 }
 
-// turn returns how long this hub waits for those before it.
-func turn(v *topology.View) time.Duration {
+// replicaTurns is how many parts the turn of a hub has for its replicas.
+const replicaTurns = 5
+
+// turn returns how long this process waits for those before it: other hubs,
+// and other replicas of its own, told apart by the number at the end of their
+// names if they have one.
+func turn(v *topology.View, replica string) time.Duration {
 	hubs := v.Hubs()
 	i := slices.IndexFunc(hubs, func(s *topology.Stamp) bool { return s.ID == v.Me.ID })
 	if i < 0 {
 		return 0
 	}
-	return min(linkTurn, linkTurns/time.Duration(len(hubs))) * time.Duration(i)
+	one := min(linkTurn, linkTurns/time.Duration(len(hubs)))
+	return one*time.Duration(i) + one*time.Duration(ordinal(replica)%replicaTurns)/replicaTurns
+}
+
+// ordinal returns the number at the end of a name such as ringway-2, else one
+// that follows from the name; 0 if it is empty.
+func ordinal(name string) uint32 {
+	n, err := strconv.ParseUint(name[strings.LastIndexByte(name, '-')+1:], 10, 31)
+	if err == nil || name == "" {
+		return uint32(n)
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // a hash takes everything
+	return h.Sum32()
 }
 
 // relink restarts the link server whenever a reload asks for it, until that
@@ -46,7 +67,7 @@ func (g *Gateway) relink(ctx context.Context, ready func()) error {
 			return nil
 		case <-g.relinkDue:
 		}
-		wait := turn(g.force.Load().view)
+		wait := turn(g.force.Load().view, g.opts.Replica.Name)
 		for pause := firstRelink; g.waitForTurn(ctx, wait); pause = min(2*pause, lastRelink) {
 			if g.restartLink(ctx, pause) {
 				break

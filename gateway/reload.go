@@ -144,7 +144,7 @@ func (g *Gateway) reload(ctx context.Context) bool {
 func (f *inForce) status() TopologyStatus {
 	return TopologyStatus{
 		Name: f.view.Name, Hash: f.view.Hash, Identity: f.hash, Err: f.problem,
-		Pending: slices.Concat([]string{}, f.pending, f.relinks), Relink: f.relink.due, RelinkErr: f.relink.err,
+		Pending: append(append([]string{}, f.pending...), f.relinks...), Relink: f.relink.due, RelinkErr: f.relink.err,
 	}
 }
 

@@ -113,7 +113,7 @@ func TestHubsAndLeavesComeAndGoLive(t *testing.T) {
 	}
 	f.Linked()
 	tap := f.Tap("late", triggered, "")
-	body := event(triggered, "1", "later", "k")
+	body := event(triggered, "first", "later", "k")
 	f.Publish("control", triggered, body)
 	require.Equal(t, string(body), string(tap.Next().Data))
 
