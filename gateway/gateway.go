@@ -83,6 +83,9 @@ func (g *Gateway) nodeConfig(f *inForce) node.Config {
 	}
 }
 
+// errNotActive reports a question to a replica that stands by.
+var errNotActive = errors.New("this replica does not deliver; ask the active one")
+
 // listen binds the admin face and the monitoring pages.
 func (g *Gateway) listen() error {
 	var err error
@@ -93,6 +96,12 @@ func (g *Gateway) listen() error {
 				return b
 			}
 			return nil
+		},
+		Waiting: func(ctx context.Context, match string, limit int) (any, error) {
+			if p := g.bridge.Load(); p != nil {
+				return p.inbox.WaitingEvents(ctx, match, limit)
+			}
+			return nil, errNotActive
 		},
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}),
 		Monitor: http.HandlerFunc(g.serveMonitor),

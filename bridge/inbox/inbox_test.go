@@ -75,7 +75,10 @@ type receiver struct {
 	in   *inbox.Inbox
 	max  int
 	wait time.Duration
+	edit func(*inbox.Config)
 	stop func()
+	// ended returns where the error of a run that ends by itself comes.
+	ended func() <-chan error
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -89,11 +92,16 @@ func newReceiver(t *testing.T) *receiver {
 func (r *receiver) start() {
 	var err error
 	rt := router(r.t, "b")
-	r.in, err = inbox.New(inbox.Config{
+	cfg := inbox.Config{
 		Me: "b", Fed: r.srv.Connect("fed"), Relay: r.srv.Connect("relay"), Deliver: r.srv.Connect("deliver"),
 		Interest: r.srv.Interest, Router: func() *bridge.Router { return rt }, DeadLetters: r.dead, Gate: openGate{},
-		MaxWaiting: r.max, MaxWait: r.wait, Log: slog.New(slog.DiscardHandler),
-	})
+		Subscribers: r.subscribers,
+		MaxWaiting:  r.max, MaxWait: r.wait, DoubtTime: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	}
+	if r.edit != nil {
+		r.edit(&cfg)
+	}
+	r.in, err = inbox.New(cfg)
 	require.NoError(r.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
@@ -108,7 +116,19 @@ func (r *receiver) start() {
 		require.NoError(r.t, <-done)
 		r.stop = func() {}
 	}
+	r.ended = func() <-chan error {
+		r.stop = cancel // nobody else waits for it
+		return done
+	}
 	r.t.Cleanup(func() { r.stop() }) // before the connections end
+}
+
+func (r *receiver) subscribers(subject string) []inbox.Subscriber {
+	var out []inbox.Subscriber
+	for _, s := range r.srv.Subscribers(subject) {
+		out = append(out, inbox.Subscriber(s))
+	}
+	return out
 }
 
 // send stores an event as stamp from would, and returns the stream's error.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/ringway/ringway/bridge/deadletter"
 )
@@ -26,8 +27,11 @@ type Config struct {
 	Ready   func() (ok bool, detail string) // whether the stamp can be served
 	Status  func() any                      // the body of /status
 	Letters func() Letterbox                // nil while there is none yet
-	Metrics http.Handler                    //
-	Monitor http.Handler                    // the NATS servers' own pages, below /nats/; nil for none
+	// Waiting returns the events that wait to be delivered, at most limit;
+	// those with this id, shkeptncontext or key if match is not empty.
+	Waiting func(ctx context.Context, match string, limit int) (any, error)
+	Metrics http.Handler //
+	Monitor http.Handler // the NATS servers' own pages, below /nats/; nil for none
 }
 
 // A Server is the admin face. It is a run.Component.
@@ -52,6 +56,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.cfg.Status()) })
 	mux.Handle("GET /metrics", s.cfg.Metrics)
+	mux.HandleFunc("GET /events/waiting", s.waiting)
 	mux.HandleFunc("GET /events/dlq", s.letters(s.list))
 	mux.HandleFunc("GET /events/dlq/{number}", s.letters(s.show))
 	mux.HandleFunc("POST /events/dlq/{number}/replay", s.letters(s.replay))
@@ -67,6 +72,29 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_, _ = fmt.Fprintln(w, detail)
+}
+
+// waitLimit bounds how long the part that delivers is waited for.
+const waitLimit = 5 * time.Second
+
+func (s *Server) waiting(w http.ResponseWriter, r *http.Request) {
+	limit := uint64(100)
+	if v := r.URL.Query().Get("limit"); v != "" {
+		n, err := deadletter.ParseNumber(v)
+		if err != nil {
+			fail(w, http.StatusBadRequest, err)
+			return
+		}
+		limit = n
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), waitLimit)
+	defer cancel()
+	all, err := s.cfg.Waiting(ctx, r.URL.Query().Get("match"), int(min(limit, maxList))) //nolint:gosec // bounded
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, fmt.Errorf("read what waits: %w", err))
+		return
+	}
+	reply(w, http.StatusOK, all)
 }
 
 type letterFunc func(w http.ResponseWriter, r *http.Request, box Letterbox) error

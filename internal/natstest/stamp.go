@@ -36,11 +36,14 @@ type Stamp struct {
 }
 
 // StartStamp starts a local server that ends with the test.
-func StartStamp(t testing.TB) *Stamp {
+func StartStamp(t testing.TB) *Stamp { return StartStampWith(t, "") }
+
+// StartStampWith is StartStamp with more lines of configuration.
+func StartStampWith(t testing.TB, lines string) *Stamp {
 	t.Helper()
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "server.conf")
-	require.NoError(t, os.WriteFile(conf, []byte(fmt.Sprintf(stampConf, filepath.Join(dir, "js"))), 0o600))
+	require.NoError(t, os.WriteFile(conf, []byte(fmt.Sprintf(stampConf, filepath.Join(dir, "js"))+lines), 0o600))
 	opts, err := server.ProcessConfigFile(conf)
 	require.NoError(t, err)
 	opts.NoSigs, opts.NoLog = true, true
@@ -70,3 +73,30 @@ func (s *Stamp) Interest(subject string) bool {
 	acc, err := s.srv.LookupAccount("DELIVER")
 	return err == nil && acc.Interest(subject) > 0
 }
+
+// A Subscriber is a connection that subscribes in APP, and what the server has
+// for it and has not written, in bytes.
+type Subscriber struct {
+	ID      uint64
+	Pending int
+}
+
+// Subscribers returns who subscribes to subject in APP.
+func (s *Stamp) Subscribers(subject string) []Subscriber {
+	c, err := s.srv.Connz(&server.ConnzOptions{Account: "APP", FilterSubject: subject})
+	if err != nil {
+		return nil
+	}
+	out := make([]Subscriber, 0, len(c.Conns))
+	for _, conn := range c.Conns {
+		out = append(out, Subscriber{conn.Cid, conn.Pending})
+	}
+	return out
+}
+
+// SlowConsumers returns how many connections the server has cut off because
+// too much was pending for them.
+func (s *Stamp) SlowConsumers() int64 { return s.srv.NumSlowConsumers() }
+
+// Addr returns where the server listens.
+func (s *Stamp) Addr() string { return s.srv.Addr().String() }
