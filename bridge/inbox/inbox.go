@@ -72,6 +72,7 @@ type Inbox struct {
 	waiting  *waitlist
 	claims   *claims
 	fresh    []uint64 // settled, but not yet in RW_STATE
+	seen     delivery
 }
 
 // New checks cfg and returns an Inbox that does nothing until Run.
@@ -112,6 +113,7 @@ const batchSize = 256
 // ended. It may be called again after it has returned.
 func (in *Inbox) Run(ctx context.Context, ready func()) error {
 	in.waiting, in.claims, in.fresh = newWaitlist(), newClaims(in.cfg.Fed, in.cfg.Me), nil
+	in.seen = delivery{}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // lets go of a delivery that nobody reads any more
 	if err := in.open(ctx); err != nil {

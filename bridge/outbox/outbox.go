@@ -193,6 +193,7 @@ func (o *Outbox) Recapture(ctx context.Context) error {
 
 // read handles what comes. Of it, backlog events were captured before.
 func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext, backlog uint64) error {
+	var seen deliveries
 	for n := uint64(0); ; n++ {
 		if n == backlog {
 			o.answered.caughtUp(true)
@@ -203,6 +204,9 @@ func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext, backl
 			return nil //nolint:nilerr // told to stop
 		}
 		if err != nil {
+			return fmt.Errorf("read %s: %w", StreamOut, err)
+		}
+		if err := seen.next(m); err != nil {
 			return fmt.Errorf("read %s: %w", StreamOut, err)
 		}
 		err = o.handle(ctx, m)

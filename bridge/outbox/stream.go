@@ -1,6 +1,8 @@
 package outbox
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -56,4 +58,24 @@ func holdStream(replicas int) jetstream.StreamConfig {
 		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 		Discard: jetstream.DiscardNew,
 	}
+}
+
+// errGap reports that a consumer has delivered something that did not arrive:
+// the replica that led it died in that moment. It would be offered again after
+// the ack wait, behind what comes now.
+var errGap = errors.New("a delivery was lost")
+
+// deliveries checks that everything a consumer delivers arrives.
+type deliveries uint64
+
+func (d *deliveries) next(m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("read metadata: %w", err)
+	}
+	if meta.Sequence.Consumer != uint64(*d)+1 {
+		return errGap
+	}
+	*d++
+	return nil
 }
