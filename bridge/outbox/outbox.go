@@ -164,8 +164,8 @@ func (o *Outbox) open(ctx context.Context) (jetstream.Consumer, error) {
 	}
 	o.hold = hold
 	o.openOnce.Do(func() { close(o.ready) })
-	if err := js.DeleteConsumer(ctx, StreamOut, "router"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("reset consumer of %s: %w", StreamOut, err)
+	if err := resetConsumer(ctx, js, StreamOut, "router"); err != nil {
+		return nil, err
 	}
 	cons, err := js.CreateConsumer(ctx, StreamOut, jetstream.ConsumerConfig{
 		Durable: "router", AckPolicy: jetstream.AckExplicitPolicy,
