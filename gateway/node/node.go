@@ -101,6 +101,9 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer unlock()
+	if err := n.current().checkStore(); err != nil {
+		return err
+	}
 	if err := n.up(ctx); err != nil {
 		n.down()
 		return err

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -121,6 +122,27 @@ func (n *Node) ProbeStore() error {
 		return fmt.Errorf("write to data directory: %w", err)
 	}
 	return nil
+}
+
+// ErrOtherReplicas reports a data directory whose streams were written with
+// one replica where there are several now, or the other way round: the server
+// would delete them as nobody's. Trying again does not help.
+var ErrOtherReplicas = errors.New("streams were written with another number of replicas")
+
+// checkStore refuses a store that the server would not keep.
+func (p *plan) checkStore() error {
+	_, err := os.Stat(filepath.Join(p.cfg.Dir, "jetstream", p.creds.key(SYS), "_js_", "_meta_"))
+	clustered := err == nil
+	streams, err := filepath.Glob(filepath.Join(p.cfg.Dir, "jetstream", "*", "streams", "*"))
+	if err != nil || len(streams) == 0 || clustered == p.replicated() {
+		return nil //nolint:nilerr // of the pattern, which is ours
+	}
+	was := "one"
+	if clustered {
+		was = "several"
+	}
+	return fmt.Errorf("open store in %s: %w: there was %s; let the stamp forward and deliver what it holds, then give each replica an empty directory",
+		p.cfg.Dir, ErrOtherReplicas, was)
 }
 
 // probeSize is how much must be free for a store to be worth a new start.
