@@ -110,6 +110,7 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	if replicas > 1 {
 		return g.runReplica(ctx, ready, c)
 	}
+	g.lookDamaged(ctx, c)
 	box, err := deadletter.Open(ctx, c.relay, c.deliver, replicas, g.reg)
 	if err != nil {
 		return err

@@ -41,8 +41,11 @@ type Gateway struct {
 	force   atomic.Pointer[inForce]
 	bridge  atomic.Pointer[parts]
 	letters atomic.Pointer[deadletter.Box]
-	lease   atomic.Pointer[lead.Lease]    // nil: not yet, or one replica
-	catcher atomic.Pointer[catch.Catcher] // the same
+	// troubles of the store as last looked at; nil: not yet
+	troubles atomic.Pointer[[]node.StoreTrouble]
+	damaged  atomic.Pointer[[]string]      // what was wrong with it at the start
+	lease    atomic.Pointer[lead.Lease]    // nil: not yet, or one replica
+	catcher  atomic.Pointer[catch.Catcher] // the same
 
 	changing  sync.Mutex    // held while what is in force changes
 	relinkDue chan struct{} // one place: the link server has to restart
@@ -133,6 +136,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) error {
 		s.Push("monitoring", g.monitor)
 	}
 	s.Push("nats", g.node)
+	s.Push("store", run.Func(g.watchStore))
 	s.Push("bridge", run.Func(g.runBridge))
 	s.Push("link restarts", run.Func(g.relink))
 	s.Push("reload", run.Func(g.watchFiles)) // first to go
@@ -179,6 +183,13 @@ func (g *Gateway) Status() Status {
 		s.Links = append(s.Links, ls)
 	}
 	s.Replica = g.replicaStatus()
+	s.Store = []string{}
+	if t := g.troubles.Load(); t != nil {
+		s.Store = storeCauses(*t)
+	}
+	if d := g.damaged.Load(); d != nil {
+		s.Store = append(s.Store, *d...)
+	}
 	if p := g.bridge.Load(); p != nil {
 		s.Targets = targetStatus(p.outbox.Lanes())
 		s.Waiting = p.inbox.Waiting()

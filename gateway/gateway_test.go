@@ -44,10 +44,15 @@ func (b board) Forward(to, facet, target string) error {
 
 func start(t *testing.T, topology string) (*federation.Federation, *demo.Switchboard) {
 	t.Helper()
+	return startIn(t, t.TempDir(), topology)
+}
+
+func startIn(t *testing.T, dir, topology string) (*federation.Federation, *demo.Switchboard) {
+	t.Helper()
 	sb := demo.NewSwitchboard()
 	t.Cleanup(func() { require.NoError(t, sb.Close()) })
 	f, err := federation.New(federation.Config{
-		Topology: []byte(topology), Dir: t.TempDir(), Board: board{sb},
+		Topology: []byte(topology), Dir: dir, Board: board{sb},
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	require.NoError(t, err)

@@ -12,11 +12,16 @@ type metrics struct {
 	links    *prometheus.GaugeVec
 	topology *prometheus.GaugeVec
 	reloads  *prometheus.CounterVec
+	store    prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
 	return &metrics{
+		store: f.NewGauge(prometheus.GaugeOpts{
+			Name: "ringway_store_troubles",
+			Help: "Things that are wrong with the streams on the disk; see /status.",
+		}),
 		ready: f.NewGauge(prometheus.GaugeOpts{
 			Name: "ringway_ready",
 			Help: "1 while this process can serve its own stamp.",

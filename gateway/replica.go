@@ -129,10 +129,7 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier, catcher) }))
 	s.Push("lead", run.Func(func(ctx context.Context, ready func()) error {
 		ready()
-		box, err := g.openLetters(ctx, c)
-		if err != nil {
-			return err
-		}
+		box := g.openLetters(ctx, c)
 		return lease.Run(ctx, func(term context.Context) {
 			g.act(term, c, box, carrier, catcher)
 			if ctx.Err() != nil { // the process stops
@@ -167,18 +164,18 @@ func (g *Gateway) followRoutes(ctx context.Context, ready func(), carrier *live.
 }
 
 // openLetters opens the dead letters as soon as the stamp's streams can be
-// made. It gives up when ctx ends.
-func (g *Gateway) openLetters(ctx context.Context, c *conns) (*deadletter.Box, error) {
+// made. It returns nil when ctx ends first.
+func (g *Gateway) openLetters(ctx context.Context, c *conns) *deadletter.Box {
 	for {
-		if err := g.settled(ctx, c); err != nil {
-			return nil, nil //nolint:nilerr,nilnil // told to stop
+		if g.settled(ctx, c) != nil {
+			return nil // told to stop
 		}
 		asking, cancel := context.WithTimeout(ctx, time.Second)
 		box, err := deadletter.Open(asking, c.relay, c.deliver, g.replicas(), g.reg)
 		cancel()
 		if err == nil {
 			g.letters.Store(box)
-			return box, nil
+			return box
 		}
 		g.log.Warn("dead letters not opened, will try again", "err", err)
 	}
@@ -208,8 +205,11 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 		name string
 		run  func(context.Context, func()) error
 	}{
-		{"tasks", p.tasks.Run}, {"inbox", t.anew(p.inbox.Run)}, {"canary answers", p.answer.Run},
-		{"outbox", t.anew(p.outbox.Run)}, {"canary", p.asker.Run},
+		{"tasks", p.tasks.Run},
+		{"inbox", t.anew(p.inbox.Run)},
+		{"canary answers", p.answer.Run},
+		{"outbox", t.anew(p.outbox.Run)},
+		{"canary", p.asker.Run},
 	} {
 		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
 	}

@@ -43,6 +43,7 @@ type Status struct {
 	Tasks    []task.Task       `json:"tasks"` // given to other stamps and not over; the oldest
 	Waiting  []inbox.Waiting   `json:"waiting"`
 	Replica  *ReplicaStatus    `json:"replica,omitempty"` // of a stamp that has several
+	Store    []string          `json:"store"`             // what is wrong with the streams on the disk
 	Parts    map[string]string `json:"parts"`             // by name: "ok", or what is wrong
 }
 
@@ -118,6 +119,7 @@ func (s *Status) judge() {
 		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)
 	}
 	s.Causes = append(s.Causes, s.Replica.causes()...)
+	s.Causes = append(s.Causes, s.Store...)
 	slices.Sort(s.Causes)
 	switch {
 	case !s.Ready:

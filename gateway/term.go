@@ -17,7 +17,7 @@ import (
 // openTime is how long a part may take to begin when it does so for the first
 // time; each further try may take twice as long. A question that comes at the
 // moment of an election is not answered, and asked again too late.
-const openTime = 800 * time.Millisecond
+const openTime = 1500 * time.Millisecond
 
 // lookLeaders is how often an active replica looks at who leads its streams.
 const lookLeaders = 100 * time.Millisecond

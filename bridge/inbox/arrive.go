@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -34,11 +35,33 @@ type arrival struct {
 	context   string           // shkeptncontext, once it was read
 }
 
+// errGap reports that a consumer has delivered something that did not arrive,
+// or not in order: the replica that led it died in that moment.
+var errGap = errors.New("a delivery was lost")
+
+// A delivery is the last one of a consumer.
+type delivery struct {
+	consumer string
+	n, seq   uint64
+}
+
+// next checks that m is the one that follows.
+func (d *delivery) next(m *jetstream.MsgMetadata) error {
+	if m.Consumer == d.consumer && m.Sequence.Consumer != d.n+1 || m.Sequence.Stream <= d.seq {
+		return fmt.Errorf("read %s: %w", StreamIn, errGap)
+	}
+	d.consumer, d.n, d.seq = m.Consumer, m.Sequence.Consumer, m.Sequence.Stream
+	return nil
+}
+
 // arrive delivers one event, lets it wait, or puts it aside.
 func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("read metadata: %w", err)
+	}
+	if err := in.seen.next(meta); err != nil {
+		return err
 	}
 	if in.progress.has(meta.Sequence.Stream) {
 		return nil

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -91,17 +92,11 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// watchPlanes doubts the tasks of a subject of which a subscriber has gone, and
-// those that were not answered for long, if so configured.
+// watchPlanes looks whether subscribers have gone, and doubts tasks that were
+// not answered for long, if so configured.
 func (in *Inbox) watchPlanes(now time.Time) {
 	for subject := range in.givens.answering {
-		if in.lost(subject) {
-			for _, g := range in.givens.byID {
-				if g.subject == subject {
-					in.doubtGiven(g, g.times)
-				}
-			}
-		}
+		in.observe(subject)
 	}
 	if in.cfg.ReofferAfter == 0 {
 		return
@@ -122,18 +117,28 @@ func (in *Inbox) doubtGiven(g *given, times int) {
 	in.doubt(&waiter{seq: g.seq, subject: g.subject, context: g.context, id: g.id, key: bridge.KeyOf(g.id, g.subject, g.subject), captured: g.at}, times)
 }
 
-// lost reports whether a subscriber of a subject has gone since the last look.
-func (in *Inbox) lost(subject string) bool {
-	is := map[uint64]bool{}
+// observe looks who subscribes to a subject, doubts the tasks that somebody was
+// given who has gone since, and returns what is pending for all of them.
+func (in *Inbox) observe(subject string) (pending int) {
+	was := in.subscribed[subject]
+	is := make(map[uint64]bool, len(was))
 	for _, s := range in.cfg.Subscribers(subject) {
 		is[s.ID] = true
+		pending += s.Pending
 	}
-	was := in.seen[subject]
-	in.seen[subject] = is
+	if maps.Equal(was, is) {
+		return pending
+	}
+	in.subscribed[subject] = is // a new one: the old one belongs to what was given
 	for id := range was {
-		if !is[id] {
-			return true
+		if is[id] || !in.givens.answering[subject] {
+			continue
+		}
+		for _, g := range in.givens.byID {
+			if g.subject == subject && g.to[id] {
+				in.doubtGiven(g, g.times)
+			}
 		}
 	}
-	return false
+	return pending
 }

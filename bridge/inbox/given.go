@@ -17,14 +17,16 @@ type given struct {
 	subject string
 	context string
 	at      time.Time
-	times   int // that it was given again for want of an answer
+	to      map[uint64]bool // who subscribed then
+	times   int             // that it was given again for want of an answer
 }
 
-// Bounds of what is remembered. A plane that does not answer within the time
-// is one that does not answer.
+// Bounds of what is remembered, and of the latest of it that is stored. A plane
+// that does not answer within the time is one that does not answer.
 const (
-	maxGiven = 1000
-	givenFor = 10 * time.Minute
+	maxGiven    = 100_000
+	storedGiven = 2048
+	givenFor    = 10 * time.Minute
 )
 
 // givens are owned by run.
@@ -53,12 +55,15 @@ func (in *Inbox) give(a arrival) {
 		in.givens.byID[a.id] = g
 		in.givens.order = append(in.givens.order, g)
 	}
-	g.at = time.Now()
+	g.at, g.to = time.Now(), in.subscribed[a.subject]
 	in.givens.trim(g.at)
 }
 
 // trim forgets the oldest beyond the bounds.
 func (gs *givens) trim(now time.Time) {
+	if len(gs.order) > 2*len(gs.byID)+maxGiven { // one that is never answered keeps those that are
+		gs.order = slices.DeleteFunc(gs.order, func(g *given) bool { return gs.byID[g.id] != g })
+	}
 	for len(gs.order) > 0 {
 		g := gs.order[0]
 		if gs.byID[g.id] == g && len(gs.byID) <= maxGiven && now.Sub(g.at) < givenFor {
@@ -71,13 +76,23 @@ func (gs *givens) trim(now time.Time) {
 	}
 }
 
-// seqs returns what is not answered, in order.
-func (gs *givens) seqs() []uint64 {
-	out := make([]uint64, 0, len(gs.byID))
-	for _, g := range gs.byID {
-		out = append(out, g.seq)
+// seqs returns the latest that are not answered, as inclusive ranges in order.
+func (gs *givens) seqs() [][2]uint64 {
+	seqs := make([]uint64, 0, 64)
+	for i := len(gs.order) - 1; i >= 0 && len(seqs) < storedGiven; i-- {
+		if g := gs.order[i]; gs.byID[g.id] == g {
+			seqs = append(seqs, g.seq)
+		}
 	}
-	slices.Sort(out)
+	slices.Sort(seqs)
+	var out [][2]uint64
+	for _, s := range seqs {
+		if n := len(out); n > 0 && out[n-1][1]+1 == s {
+			out[n-1][1] = s
+			continue
+		}
+		out = append(out, [2]uint64{s, s})
+	}
 	return out
 }
 

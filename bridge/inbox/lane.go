@@ -46,6 +46,12 @@ func (l *lane) full() bool { return len(l.seqs) >= windowEvents || l.bytes >= wi
 // deliver publishes the event to the stamp's clients. It counts as delivered
 // when its subscribers' sockets have it.
 func (in *Inbox) deliver(a arrival) error {
+	l := in.lanes[a.subject]
+	if l == nil {
+		in.observe(a.subject) // so that it is known who is given what
+		l = &lane{}
+		in.lanes[a.subject] = l
+	}
 	m := &nats.Msg{Subject: a.subject, Data: a.body}
 	if isKeptns(a.subject) {
 		// shipyard-controller's own stream drops a repeated id within its
@@ -57,11 +63,6 @@ func (in *Inbox) deliver(a arrival) error {
 	}
 	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
 		return fmt.Errorf("deliver: %w", err)
-	}
-	l := in.lanes[a.subject]
-	if l == nil {
-		l = &lane{}
-		in.lanes[a.subject] = l
 	}
 	l.seqs = append(l.seqs, a.seq)
 	l.bytes += len(a.body)
@@ -77,11 +78,7 @@ func (in *Inbox) deliver(a arrival) error {
 // drain settles what has been written to the sockets of its subscribers.
 func (in *Inbox) drain() {
 	for subject, l := range in.lanes {
-		pending := 0
-		for _, s := range in.cfg.Subscribers(subject) {
-			pending += s.Pending
-		}
-		if pending > 0 {
+		if in.observe(subject) > 0 {
 			continue
 		}
 		in.fresh = append(in.fresh, l.seqs...)

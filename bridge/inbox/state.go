@@ -22,8 +22,8 @@ type progress struct {
 	Clean bool `json:"clean,omitempty"`
 	// Given are tasks that planes were given and have not answered, and
 	// Answering the subjects whose planes are known to answer.
-	Given     []uint64 `json:"given,omitempty"`
-	Answering []string `json:"answering,omitempty"`
+	Given     [][2]uint64 `json:"given,omitempty"`
+	Answering []string    `json:"answering,omitempty"`
 }
 
 // has reports whether seq is settled.

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -56,6 +57,7 @@ func (l *lane) arrivals(items []*item) []*item {
 type drainer struct {
 	l       *lane
 	cons    jetstream.Consumer
+	seen    deliveries // of cons
 	f       *flight
 	carry   []*item   // read from RW_HOLD, not in flight
 	dry     bool      // the last read found nothing; read again when f is empty
@@ -153,12 +155,18 @@ func (d *drainer) fetch(ctx context.Context) (none bool, err error) {
 		if d.cons, err = d.l.o.hold.consumer(ctx, d.l.target); err != nil {
 			return false, err
 		}
+		d.seen = 0
 	}
 	batch, err := d.cons.FetchNoWait(maxItems / 4)
 	if err != nil {
 		return false, err
 	}
 	for m := range batch.Messages() {
+		if err := d.seen.next(m); err != nil {
+			// Everything that is not settled comes again, in order.
+			d.cons, d.carry, d.f = nil, nil, newFlight(d.l.send)
+			return false, fmt.Errorf("read %s: %w", StreamHold, err)
+		}
 		it, err := heldItem(d.l.o.cfg.Me, d.l.target, m, func() {
 			d.l.held.Add(-1)
 			_ = m.Ack() // if it is lost, the event is sent again and refused

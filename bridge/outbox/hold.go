@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -90,8 +89,8 @@ func (h *hold) put(ctx context.Context, target topology.StampID, items []*item) 
 // Outbox.open for why it is made anew.
 func (h *hold) consumer(ctx context.Context, target topology.StampID) (jetstream.Consumer, error) {
 	name := "to-" + string(target)
-	if err := h.js.DeleteConsumer(ctx, StreamHold, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("reset consumer of %s: %w", StreamHold, err)
+	if err := resetConsumer(ctx, h.js, StreamHold, name); err != nil {
+		return nil, err
 	}
 	c, err := h.js.CreateConsumer(ctx, StreamHold, jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: holdPrefix + string(target) + ".>",

@@ -173,8 +173,8 @@ func (o *Outbox) open(ctx context.Context) (jetstream.Consumer, error) {
 	}
 	o.hold = hold
 	o.openOnce.Do(func() { close(o.ready) })
-	if err := js.DeleteConsumer(ctx, StreamOut, "router"); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("reset consumer of %s: %w", StreamOut, err)
+	if err := resetConsumer(ctx, js, StreamOut, "router"); err != nil {
+		return nil, err
 	}
 	cons, err := js.CreateConsumer(ctx, StreamOut, jetstream.ConsumerConfig{
 		Durable: "router", AckPolicy: jetstream.AckExplicitPolicy,
@@ -202,6 +202,7 @@ func (o *Outbox) Recapture(ctx context.Context) error {
 
 // read handles what comes. Of it, backlog events were captured before.
 func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext, backlog uint64) error {
+	var seen deliveries
 	for n := uint64(0); ; n++ {
 		if n == backlog {
 			o.answered.caughtUp(true)
@@ -212,6 +213,9 @@ func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext, backl
 			return nil //nolint:nilerr // told to stop
 		}
 		if err != nil {
+			return fmt.Errorf("read %s: %w", StreamOut, err)
+		}
+		if err := seen.next(m); err != nil {
 			return fmt.Errorf("read %s: %w", StreamOut, err)
 		}
 		err = o.handle(ctx, m)

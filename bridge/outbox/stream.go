@@ -1,7 +1,11 @@
 package outbox
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -56,4 +60,45 @@ func holdStream(replicas int) jetstream.StreamConfig {
 		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 		Discard: jetstream.DiscardNew,
 	}
+}
+
+// errGap reports that a consumer has delivered something that did not arrive:
+// the replica that led it died in that moment. It would be offered again after
+// the ack wait, behind what comes now.
+var errGap = errors.New("a delivery was lost")
+
+// deliveries checks that everything a consumer delivers arrives.
+type deliveries uint64
+
+func (d *deliveries) next(m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("read metadata: %w", err)
+	}
+	if meta.Sequence.Consumer != uint64(*d)+1 {
+		return errGap
+	}
+	*d++
+	return nil
+}
+
+// resetTime bounds one try to delete a consumer. The answer comes from whoever
+// leads it, which may be nobody; the next try finds that it is gone.
+const resetTime = 300 * time.Millisecond
+
+// resetConsumer deletes a consumer that an earlier run has left.
+func resetConsumer(ctx context.Context, js jetstream.JetStream, stream, name string) error {
+	var err error
+	for range 5 {
+		asking, cancel := context.WithTimeout(ctx, resetTime)
+		err = js.DeleteConsumer(asking, stream, name)
+		cancel()
+		if err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	return fmt.Errorf("reset consumer of %s: %w", stream, err)
 }

@@ -22,6 +22,7 @@ type Node struct {
 	cfg     Config
 	start   starter
 	links   *tracker
+	store   storeTroubles
 	monitor http.Handler
 	stopMu  sync.Mutex // held while a server starts, stops or is reloaded
 
@@ -43,13 +44,19 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg}
 	n.monitor = n.newMonitor()
 	n.links = newTracker(cfg.Log, cfg.OnLink)
-	n.start = starter{timeout: cfg.StartTimeout, log: cfg.Log, note: n.links.note}
+	n.start = starter{timeout: cfg.StartTimeout, log: cfg.Log, note: n.hear}
 	p, err := n.newPlan(cfg)
 	if err != nil {
 		return nil, err
 	}
 	n.plan = p
 	return n, nil
+}
+
+// hear takes a line of a server's log.
+func (n *Node) hear(line string) {
+	n.links.note(line)
+	n.store.note(line, time.Now())
 }
 
 // newPlan makes a plan and tries the translation into options, so that what is
@@ -95,6 +102,9 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer unlock()
+	if err := n.current().checkStore(); err != nil {
+		return err
+	}
 	if err := n.up(ctx); err != nil {
 		n.down()
 		return err

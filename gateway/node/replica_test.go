@@ -139,3 +139,16 @@ func TestReplicaNeedsNameAndPeers(t *testing.T) {
 	})
 	require.ErrorContains(t, err, "read certificate for the routes of replicas")
 }
+
+// TestStoreOfOneIsNotOpenedByThree: the server would delete its streams.
+func TestStoreOfOneIsNotOpenedByThree(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hub(t, "a"))
+	a := w.run("a")
+	a.capture(1)
+	dir := filepath.Join(w.dir, "a", "data")
+	require.NoError(t, a.stop())
+	r := newReplicas(w, "a", 3)
+	err := w.fails("a", func(c *node.Config) { r.edits[0](c); c.Dir = dir })
+	require.ErrorIs(t, err, node.ErrOtherReplicas)
+}

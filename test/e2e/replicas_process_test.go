@@ -103,6 +103,9 @@ func (c *crew) end() {
 		if p.cmd.ProcessState == nil {
 			p.kill()
 		}
+		if c.t.Failed() {
+			_ = exec.Command("cp", "-r", p.dir, "/tmp/dump-"+filepath.Base(p.dir)).Run()
+		}
 		if c.t.Failed() || os.Getenv("SHOWLOG") != "" {
 			log, _ := os.ReadFile(p.log.Name())
 			c.t.Logf("%s:\n%.6000s", filepath.Base(p.dir), log[max(0, len(log)-6000):])
@@ -247,7 +250,10 @@ func (s *stream) balance() (repeated int) {
 	for c := range last {
 		last[c] = c - contexts
 	}
-	for _, id := range order {
+	for i, id := range order {
+		if last[id%contexts]+contexts != id {
+			s.t.Logf("DBG order around: %v", order[max(0, i-30):min(len(order), i+60)])
+		}
 		require.Equal(s.t, last[id%contexts]+contexts, id, "%s: context %d", s.name, id%contexts)
 		last[id%contexts] = id
 	}

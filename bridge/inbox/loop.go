@@ -1,0 +1,135 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/internal/crash"
+)
+
+// How often what waits is looked at: quickly while something that was published
+// has not reached its subscribers' sockets.
+const (
+	lookEvery = 50 * time.Millisecond
+	lookSoon  = time.Millisecond
+)
+
+// loop delivers what arrives, and looks from time to time for subscribers of
+// what waits.
+func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg) error {
+	look := time.NewTimer(lookEvery)
+	defer look.Stop()
+	forget := time.NewTicker(time.Minute)
+	defer forget.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return in.finish(ctx)
+		case m := <-arrived:
+			err = in.take(ctx, m, arrived)
+		case answer := <-in.claims.answers:
+			err = in.granted(ctx, answer)
+		case <-in.cfg.Gate.Wake():
+			err = in.readmit(ctx)
+		case <-in.nudged:
+			err = in.commit(ctx)
+		case question := <-in.asked:
+			question()
+		case now := <-look.C:
+			err = in.look(ctx, now)
+			look.Reset(in.lookAgain())
+		case now := <-forget.C:
+			in.forget(ctx, now)
+		}
+		if err == nil {
+			err = in.advance(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if len(in.lanes) > 0 {
+			look.Reset(lookSoon)
+		}
+	}
+}
+
+func (in *Inbox) lookAgain() time.Duration {
+	if len(in.lanes) > 0 {
+		return lookSoon
+	}
+	return lookEvery
+}
+
+// look does what nobody tells of.
+func (in *Inbox) look(ctx context.Context, now time.Time) error {
+	if now.Sub(in.lookedAt) >= lookEvery {
+		in.lookedAt = now
+		in.watchPlanes(now)
+		if err := in.askClaims(now); err != nil {
+			return err
+		}
+		if in.stale {
+			in.publishReport()
+		}
+	}
+	return in.retry(ctx, now)
+}
+
+// finish notes what was delivered before an orderly stop.
+func (in *Inbox) finish(ctx context.Context) error {
+	if err := in.commit(ctx); err != nil {
+		return err
+	}
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	for len(in.lanes) > 0 && patience.Err() == nil {
+		select {
+		case <-time.After(lookSoon):
+		case <-patience.Done():
+		}
+		in.drain()
+	}
+	in.progress.Clean = len(in.lanes) == 0
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout*4)
+	defer stop()
+	return in.note(ctx)
+}
+
+// drainTimeout is how long, at a stop, subscribers are waited for that have not
+// read what was published.
+const drainTimeout = time.Second
+
+// take handles m and whatever else has arrived, up to a batch, and writes the
+// progress down.
+func (in *Inbox) take(ctx context.Context, m jetstream.Msg, arrived <-chan jetstream.Msg) error {
+	err := in.arrive(ctx, m)
+	for n := 1; err == nil && n < batchSize; n++ {
+		select {
+		case m = <-arrived:
+			err = in.arrive(ctx, m)
+			continue
+		default:
+		}
+		break
+	}
+	return errors.Join(err, in.commit(ctx))
+}
+
+// note writes down what is settled.
+func (in *Inbox) note(ctx context.Context) error {
+	crash.At(crash.InboxFlushed)
+	defer crash.At(crash.InboxSaved)
+	if err := in.cfg.Gate.Commit(ctx); err != nil {
+		return err
+	}
+	for _, seq := range in.fresh {
+		in.progress.done(seq)
+	}
+	in.fresh, in.dirty = in.fresh[:0], false
+	in.progress.Given, in.progress.Answering = in.givens.seqs(), in.givens.subjects()
+	return in.state.save(ctx, in.progress)
+}

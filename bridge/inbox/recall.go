@@ -1,0 +1,57 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+)
+
+// recall reads how far an earlier run or process has come, and what of it is
+// in doubt.
+func (in *Inbox) recall(ctx context.Context) error {
+	p, err := in.state.load(ctx)
+	if err != nil {
+		return err
+	}
+	if !in.loaded { // a later run knows more than a disk that could not be written
+		in.progress, in.loaded = p, true
+	}
+	last := in.stream.CachedInfo().State.LastSeq
+	in.progress.clip(last)
+	in.suspects, in.suspectsTo = nil, last
+	if !in.progress.Clean {
+		in.suspects = map[string]int{}
+	}
+	in.givens = newGivens(in.progress.Answering)
+	for _, r := range in.progress.Given {
+		for seq := r[0]; seq <= min(r[1], last); seq++ {
+			if err := in.recallGiven(ctx, seq); err != nil {
+				return err
+			}
+		}
+	}
+	in.progress.Clean = false
+	return in.state.save(ctx, in.progress)
+}
+
+// recallGiven doubts a task that planes were given before this start: their
+// connections ended with the process.
+func (in *Inbox) recallGiven(ctx context.Context, seq uint64) error {
+	a, err := in.reread(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e, err := bridge.Parse(a.subject, a.body)
+	if err != nil || !in.givens.answering[a.subject] {
+		return nil //nolint:nilerr // it was delivered; only its answer would count
+	}
+	a.id, a.context = e.ID, e.Context
+	in.doubt(waiterOf(a), 0)
+	return nil
+}
