@@ -243,7 +243,7 @@ func optionsFile(tb testing.TB, all []gateway.Options) string {
 
 func measureIdle(b *testing.B, name string, one, bare *child) {
 	b.Helper()
-	const settle, span = 10 * time.Second, 15 * time.Second
+	const settle, span = 5 * time.Second, 10 * time.Second
 	<-time.After(settle) // the memory of the start goes back, as far as it does
 	cpu, bareCPU := one.cpu(), bare.cpu()
 	<-time.After(span)

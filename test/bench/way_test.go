@@ -93,14 +93,14 @@ func sourceWay(tb testing.TB, w *world) *way {
 func dispatchWay(tb testing.TB, w *world) *way {
 	tb.Helper()
 	const name = "dispatch"
-	c, err := sourcing(tb, w, name, nil).CreateConsumer(tb.Context(), jetstream.ConsumerConfig{
+	_, err := sourcing(tb, w, name, nil).CreateConsumer(tb.Context(), jetstream.ConsumerConfig{
 		Durable: name, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 8192,
 	})
 	require.NoError(tb, err)
 	nc := w.inside("FED", to)
 	js, err := jetstream.New(nc)
 	require.NoError(tb, err)
-	c, err = js.Consumer(tb.Context(), name+"-second", name)
+	c, err := js.Consumer(tb.Context(), name+"-second", name)
 	require.NoError(tb, err)
 	cc, err := c.Consume(func(m jetstream.Msg) {
 		if err := nc.Publish(name+".out.x", m.Data()); err == nil {
