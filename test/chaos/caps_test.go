@@ -18,7 +18,7 @@ const (
 	// asksCapture: what a stamp with several replicas confirmed to have is
 	// stored, also while they hand over the lead of their streams. NATS stores
 	// nothing in that moment, and Keptn's clients ask for no confirmation.
-	asksCapture = false
+	asksCapture = true
 	// asksLastHop: what may or may not have reached a plane when the gateway
 	// died is not delivered to it again if the plane has answered.
 	asksLastHop = false
