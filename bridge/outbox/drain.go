@@ -156,8 +156,12 @@ func (d *drainer) fill(ctx context.Context) (empty bool, err error) {
 // next absence, when the target may have forgotten that it has it.
 func (d *drainer) finished(ctx context.Context) (bool, error) {
 	left, err := d.l.o.hold.count(ctx, d.l.target)
-	if err != nil || left == 0 {
-		return err == nil, err
+	if err != nil {
+		return false, err
+	}
+	if left == 0 {
+		d.l.held.Store(0)
+		return true, nil
 	}
 	d.cons, d.dry = nil, false
 	d.l.held.Store(int64(left)) //nolint:gosec // a count of messages
