@@ -5,7 +5,7 @@ package chaos_test
 const (
 	// asksOrderAcrossSubjects: events of one context keep their order at a
 	// plane that subscribes to several subjects.
-	asksOrderAcrossSubjects = false
+	asksOrderAcrossSubjects = true
 	// asksBarrier: a task of `deliver: all` never ends early and never waits
 	// for ever.
 	asksBarrier = true
@@ -22,5 +22,5 @@ const (
 	asksStopOfReplicas = false
 	// asksLastHop: what may or may not have reached a plane when the gateway
 	// died is not delivered to it again if the plane has answered.
-	asksLastHop = false
+	asksLastHop = true
 )
