@@ -85,6 +85,9 @@ func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) error {
 // for others.
 func (in *Inbox) judge(ctx context.Context, a arrival) error {
 	e, why := in.accept(a)
+	if why == bridge.ReasonUnknown && e != nil && e.Kind == bridge.KindTaskAnswer && in.cfg.Router().Owns(e.Project) {
+		why = bridge.ReasonNone // a stamp that left: whether it was asked is what counts
+	}
 	if why != bridge.ReasonNone {
 		return in.bury(ctx, a, why, nil)
 	}

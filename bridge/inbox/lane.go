@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
 )
 
 // A Subscriber is one client of the stamp that subscribes to a subject.
@@ -64,6 +65,7 @@ func (in *Inbox) deliver(a arrival) error {
 	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
+	crash.At(crash.InboxDelivered)
 	l.seqs = append(l.seqs, a.seq)
 	l.bytes += len(a.body)
 	in.unflushed = true

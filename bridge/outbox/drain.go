@@ -134,7 +134,10 @@ func (d *drainer) fill(ctx context.Context) (empty bool, err error) {
 			return false, nil
 		}
 		if d.dry, err = d.fetch(ctx); d.dry || err != nil {
-			return d.dry && d.f.n == 0, err
+			if err != nil || d.f.n > 0 {
+				return false, err
+			}
+			return d.finished(ctx)
 		}
 	}
 	n := min(limit-d.f.n, len(d.carry))
@@ -146,6 +149,25 @@ func (d *drainer) fill(ctx context.Context) (empty bool, err error) {
 			return false, err
 		}
 	}
+	return false, nil
+}
+
+// finished reports whether RW_HOLD has nothing for the target any more. What was
+// read and is still there lost its acknowledgement, as when the stream has
+// another leader. It is read again: left behind, it would be sent again at the
+// next absence, when the target may have forgotten that it has it.
+func (d *drainer) finished(ctx context.Context) (bool, error) {
+	left, err := d.l.o.hold.count(ctx, d.l.target)
+	if err != nil {
+		return false, err
+	}
+	if left == 0 {
+		d.l.held.Store(0)
+		return true, nil
+	}
+	d.cons, d.dry = nil, false
+	d.l.held.Store(int64(left)) //nolint:gosec // a count of messages
+	d.probing, d.next = true, time.Now().Add(firstRetry)
 	return false, nil
 }
 

@@ -46,6 +46,19 @@ func (h *hold) targets(ctx context.Context) (map[topology.StampID]uint64, error)
 	return out, nil
 }
 
+// count returns how many events are held for target.
+func (h *hold) count(ctx context.Context, target topology.StampID) (uint64, error) {
+	info, err := h.stream.Info(ctx, jetstream.WithSubjectFilter(holdPrefix+string(target)+".>"))
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", StreamHold, err)
+	}
+	var n uint64
+	for _, of := range info.State.Subjects {
+		n += of
+	}
+	return n, nil
+}
+
 // put stores items in order and calls done on each. n of them are done, of
 // which fresh were not in the stream before: a repeated store of the same item,
 // after a lost reply or a restart, is refused by its Nats-Msg-Id. What is not

@@ -70,7 +70,7 @@ func (b *books) account(e *event) {
 	for _, r := range b.records[e.key] {
 		switch {
 		case r.stream == "RW_OUT" || r.stream == "RW_HOLD":
-			b.find("%v is still in its stamp: %s", e, b.trail(e))
+			b.find("STUCK: %v is still in its stamp: %s", e, b.trail(e))
 			return
 		case r.stream == "RW_IN":
 			got = append(got, r.stamp)
@@ -294,7 +294,11 @@ func summary(findings []string) string {
 	for i, f := range out {
 		out[i] = fmt.Sprintf("%.1200s", f)
 	}
-	return fmt.Sprintf("%d findings\n%s", len(findings), strings.Join(out, "\n"))
+	kinds := map[string]int{}
+	for _, f := range findings {
+		kinds[kindOf(f)]++
+	}
+	return fmt.Sprintf("%d findings %v\n%s", len(findings), kinds, strings.Join(out, "\n"))
 }
 
 func kindOf(finding string) string { k, _, _ := strings.Cut(finding, " "); return k }

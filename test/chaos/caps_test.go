@@ -5,7 +5,7 @@ package chaos_test
 const (
 	// asksOrderAcrossSubjects: events of one context keep their order at a
 	// plane that subscribes to several subjects.
-	asksOrderAcrossSubjects = false
+	asksOrderAcrossSubjects = true
 	// asksBarrier: a task of `deliver: all` never ends early and never waits
 	// for ever.
 	asksBarrier = true
@@ -16,10 +16,11 @@ const (
 	// goes on by the topology that it began with, and not by another as well.
 	asksSteadyRouting = true
 	// asksCapture: what a stamp with several replicas confirmed to have is
-	// stored, also while they hand over the lead of their streams. NATS stores
-	// nothing in that moment, and Keptn's clients ask for no confirmation.
-	asksCapture = false
+	// stored, also while they hand over the lead of their streams.
+	asksCapture = true
+	// asksStopOfReplicas: the same while all replicas are stopped at once.
+	asksStopOfReplicas = false
 	// asksLastHop: what may or may not have reached a plane when the gateway
 	// died is not delivered to it again if the plane has answered.
-	asksLastHop = false
+	asksLastHop = true
 )

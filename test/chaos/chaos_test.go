@@ -59,7 +59,7 @@ func play(t *testing.T, seed uint64, length time.Duration) {
 	s := newSite(t, seed)
 	s.run(plan, length)
 	findings := balance(s, s.readStores())
-	t.Logf("%d events, %d sightings, %d steps", len(s.j.events), len(s.j.sighted), len(plan))
+	t.Logf("%d events, %d sightings, %d steps; %s", len(s.j.events), len(s.j.sighted), len(plan), s.diary[len(s.diary)-1])
 	if len(findings) > 0 || t.Failed() {
 		t.Logf("what was done:\n%s", strings.Join(s.diary, "\n"))
 		t.Errorf("the books do not balance: %s\nreplay: make chaos SEED=%d FOR=%s", summary(findings), seed, length)

@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ringway/ringway/topology"
@@ -11,9 +12,14 @@ import (
 // processOperations stop gateways in order and start them again. What kill -9
 // does is shown with separate processes: TestCrashPoints.
 var processOperations = []operation{
-	{4, 100 * time.Millisecond, 3 * time.Second, func(r *rand.Rand) trouble { return stop{pick(r, stamps)} }},
+	{4, 100 * time.Millisecond, 3 * time.Second, func(r *rand.Rand) trouble { return stop{pick(r, stoppable())} }},
 	{1, time.Millisecond, 2 * time.Second, func(*rand.Rand) trouble { return roll{} }},
 	{4, 200 * time.Millisecond, 3 * time.Second, func(r *rand.Rand) trouble { return oneOfThree{r.IntN(3)} }},
+}
+
+// stoppable are the stamps that are stopped as a whole.
+func stoppable() []string {
+	return slices.DeleteFunc(slices.Clone(stamps), func(s string) bool { return s == tripled && !asksStopOfReplicas })
 }
 
 // stop ends a stamp's gateway and starts it again.
@@ -39,6 +45,13 @@ func (roll) claims() []string {
 
 func (roll) begin(s *site) {
 	for _, name := range stamps {
+		if name == tripled {
+			for i := range 3 {
+				s.fed.StopReplica(tripled, i)
+				s.fed.StartReplica(tripled, i)
+			}
+			continue
+		}
 		s.fed.Stop(topology.StampID(name))
 		s.fed.Restart(topology.StampID(name))
 	}

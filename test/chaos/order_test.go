@@ -44,7 +44,7 @@ func (b *books) ways(e *event, x sighting) []way {
 	}
 	within := w
 	within.group = "task " + e.TriggeredID
-	if strings.HasSuffix(e.Type, finished) && b.shared(e.TriggeredID) {
+	if strings.HasSuffix(e.Type, finished) && (slices.Contains(shared, e.Stage) || b.shared(e.TriggeredID)) {
 		return []way{within} // held until every stamp has started
 	}
 	return []way{w, within}

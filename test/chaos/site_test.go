@@ -106,8 +106,7 @@ func (s *site) run(plan schedule, length time.Duration) {
 	}
 	others.Wait()
 	s.note("healed")
-	s.settle()
-	s.note("settled")
+	s.note(s.settle())
 	for _, list := range s.planes {
 		for _, p := range list {
 			p.stop()
@@ -207,25 +206,28 @@ const (
 	longest   = 60 * time.Second
 )
 
-// settle waits until nothing is on its way any more. What hangs is reported by
-// the books.
-func (s *site) settle() {
+// settle waits until nothing is on its way any more, and says whether it came to
+// that. What hangs is reported by the books.
+func (s *site) settle() string {
 	deadline := time.Now().Add(longest)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for time.Now().Before(deadline) {
 		<-tick.C
 		limit := quiet
+		if s.j.idle() < limit {
+			continue
+		}
 		for _, c := range s.controls {
 			if c.unfinished() > 0 {
 				limit = quietOpen
 			}
 		}
 		if s.j.idle() > limit && s.clear() == "" && s.unsettled() == 0 {
-			return
+			return "settled"
 		}
 	}
-	s.note("does not settle: " + s.clear())
+	return fmt.Sprintf("does not settle: %q, idle for %s, %d events have not left their stamps", s.clear(), s.j.idle(), s.unsettled())
 }
 
 // clear says what is not well in the federation; empty if nothing.

@@ -25,6 +25,7 @@ var stages = []string{"dev", "soft", "prod", "near", "best", "lone", "labelled",
 var (
 	oneOf  = []string{"near", "best"}
 	missed = []string{"dev", "soft"}
+	shared = []string{"dev", "soft", "prod"} // several stamps are asked at once
 )
 
 // A shape is a state of the topology; the zero shape is the one it starts in.
