@@ -132,8 +132,12 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		name string
 		run  func(context.Context, func()) error
 	}{
-		{"tasks", p.tasks.Run}, {"inbox", p.inbox.Run}, {"canary answers", p.answer.Run}, {"live", p.live.Run},
-		{"outbox", p.outbox.Run}, {"canary", p.asker.Run},
+		{"tasks", p.tasks.Run},
+		{"inbox", p.inbox.Run},
+		{"canary answers", p.answer.Run},
+		{"live", p.live.Run},
+		{"outbox", p.outbox.Run},
+		{"canary", p.asker.Run},
 	} {
 		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,12 +49,12 @@ func (s setting) set(text string) error {
 		v.SetInt(int64(d))
 	case v.Kind() == reflect.String:
 		v.SetString(text)
-	case v.Kind() == reflect.Int:
-		var n int
-		if _, err := fmt.Sscan(text, &n); err != nil {
+	case v.Kind() == reflect.Int, v.Kind() == reflect.Int64:
+		n, err := strconv.ParseInt(text, 10, v.Type().Bits())
+		if err != nil {
 			return fmt.Errorf("%s: %q is not a number", s.key, text)
 		}
-		v.SetInt(int64(n))
+		v.SetInt(n)
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String:
 		var list []string
 		for part := range strings.SplitSeq(text, ",") {
