@@ -111,11 +111,10 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		return g.runReplica(ctx, ready, c)
 	}
 	g.lookDamaged(ctx, c)
-	box, err := deadletter.Open(ctx, c.relay, c.deliver, replicas, g.reg)
-	if err != nil {
-		return err
+	box := g.openLetters(ctx, c, ready)
+	if box == nil {
+		return nil // told to stop
 	}
-	g.letters.Store(box)
 	p, err := g.makeParts(c, box, replicas, g.reg)
 	if err != nil {
 		return err

@@ -129,7 +129,7 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier, catcher) }))
 	s.Push("lead", run.Func(func(ctx context.Context, ready func()) error {
 		ready()
-		box := g.openLetters(ctx, c)
+		box := g.openLetters(ctx, c, func() {})
 		return lease.Run(ctx, func(term context.Context) {
 			g.act(term, c, box, carrier, catcher)
 			if ctx.Err() != nil { // the process stops
@@ -164,20 +164,33 @@ func (g *Gateway) followRoutes(ctx context.Context, ready func(), carrier *live.
 }
 
 // openLetters opens the dead letters as soon as the stamp's streams can be
-// made. It returns nil when ctx ends first.
-func (g *Gateway) openLetters(ctx context.Context, c *conns) *deadletter.Box {
-	for {
-		if g.settled(ctx, c) != nil {
+// made. Until then clients are served without streams, and why is shown: a full
+// disk must not take the stamp's NATS away. It returns nil when ctx ends first.
+func (g *Gateway) openLetters(ctx context.Context, c *conns, ready func()) *deadletter.Box {
+	const name = "dead letters"
+	for wait := firstRerun; ; wait = min(2*wait, lastRerun) {
+		if g.replicas() > 1 && g.settled(ctx, c) != nil {
 			return nil // told to stop
 		}
-		asking, cancel := context.WithTimeout(ctx, time.Second)
+		asking, cancel := context.WithTimeout(ctx, 2*time.Second)
 		box, err := deadletter.Open(asking, c.relay, c.deliver, g.replicas(), g.reg)
 		cancel()
 		if err == nil {
+			g.board.clear(name)
 			g.letters.Store(box)
 			return box
 		}
-		g.log.Warn("dead letters not opened, will try again", "err", err)
+		if ctx.Err() != nil {
+			return nil
+		}
+		g.board.set(name, err.Error())
+		g.log.Warn("dead letters not opened, will try again", "err", err, "after", wait)
+		ready()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
 	}
 }
 

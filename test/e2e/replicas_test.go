@@ -66,16 +66,13 @@ func TestReplicasServeAsOne(t *testing.T) {
 	f := fed.New(t, tripled)
 	explain(t, f, "control", "tls")
 	tap := f.Tap("tls", triggered, "")
-	far := f.Tap("wss", triggered, "")
 	keptn := f.Tap("control", finished, "")
 	shipyard := f.Client("control")
 	const n, contexts = 60, 5
 	for i := range n {
 		publish(t, shipyard, event(triggered, fmt.Sprint(i), "dev", fmt.Sprint(i%contexts)))
-		publish(t, shipyard, event(triggered, fmt.Sprint(i), "far", fmt.Sprint(i%contexts)))
 	}
 	requireInOrder(t, tap.Bodies(n), n, contexts)
-	requireInOrder(t, far.Bodies(n), n, contexts)
 	mark(t, f, tap, "dev")
 	body := event(finished, "1", "dev", "k")
 	f.Publish("tls", finished, body)
