@@ -31,7 +31,6 @@ type control struct {
 
 // A task is what shipyard-controller keeps of a task it triggered.
 type task struct {
-	event    *event
 	started  []string // stamps, in order of arrival; "?" for none
 	finished []string
 	complete bool // as Keptn judges it; nothing counts after that
