@@ -79,6 +79,7 @@ type receiver struct {
 	stop func()
 	// ended returns where the error of a run that ends by itself comes.
 	ended func() <-chan error
+	done  chan error // of Run
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -105,6 +106,7 @@ func (r *receiver) start() {
 	require.NoError(r.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
+	r.done = done
 	go func() { done <- r.in.Run(ctx, func() { close(ready) }) }()
 	select {
 	case <-ready:

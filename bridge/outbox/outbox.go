@@ -145,7 +145,10 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("read %s: %w", StreamOut, err)
 	}
 	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer stop()
+	defer func() { // also where a failed read ends the run
+		stop()
+		msgs.Stop()
+	}()
 	ready()
 	return o.read(ctx, msgs, cons.CachedInfo().NumPending)
 }

@@ -108,7 +108,7 @@ func isTurn(e *event) bool {
 // to its plane, and once.
 func (b *books) takenOnce(e *event, got []string, letter bridge.Reason) {
 	n := len(b.sighted[e.key])
-	if n > 1 {
+	if n > 1 && asksOneOfAny {
 		b.find("TWO-AT-ONCE: %v was taken %d times: %s", e, n, b.trail(e))
 	}
 	if n == 0 && len(got) > 0 && letter == "" {

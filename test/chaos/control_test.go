@@ -31,7 +31,6 @@ type control struct {
 
 // A task is what shipyard-controller keeps of a task it triggered.
 type task struct {
-	event    *event
 	started  []string // stamps, in order of arrival; "?" for none
 	finished []string
 	complete bool // as Keptn judges it; nothing counts after that
@@ -160,6 +159,8 @@ func (c *control) load(ctx context.Context, every time.Duration) {
 		switch n := c.r.IntN(100); {
 		case n < 2:
 			h.Data.Stage = "nowhere"
+			c.c.publish(h.Type, newBody(h))
+			continue
 		case n < 3:
 			c.c.publish(h.Type, fmt.Appendf(nil, `{"id":%q,"n":"%s-%d"}`, h.ID, c.stamp, i))
 			continue
@@ -176,7 +177,7 @@ func (c *control) trigger(h head) {
 	c.c.publish(h.Type, body)
 }
 
-// open returns how many tasks are not complete.
+// unfinished returns how many tasks are not complete.
 func (c *control) unfinished() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

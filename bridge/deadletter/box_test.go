@@ -1,0 +1,50 @@
+package deadletter_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/internal/natstest"
+)
+
+// TestLetterIsStoredOnce: the write of a letter fails twice over, once without
+// having been done and once with its reply lost, and is tried again each time.
+func TestLetterIsStoredOnce(t *testing.T) {
+	srv := natstest.StartStamp(t)
+	relay := srv.Connect("relay")
+	box, err := deadletter.Open(t.Context(), relay, srv.Connect("deliver"), 1, prometheus.NewRegistry())
+	require.NoError(t, err)
+	js, err := jetstream.New(relay)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), deadletter.Stream)
+	require.NoError(t, err)
+	update := func(change func(*jetstream.StreamConfig)) {
+		config := stream.CachedInfo().Config
+		change(&config)
+		_, err := js.UpdateStream(t.Context(), config)
+		require.NoError(t, err)
+	}
+	letter := bridge.Letter{Side: bridge.SideOut, Reason: bridge.ReasonNoRule, Key: "k", Subject: "s", Body: []byte("body")}
+	put := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		return box.Put(ctx, letter)
+	}
+	update(func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1 })
+	require.Error(t, put(), "not stored")
+	update(func(c *jetstream.StreamConfig) { c.NoAck = true })
+	require.Error(t, put(), "stored, and the reply is lost")
+	update(func(*jetstream.StreamConfig) {})
+	require.NoError(t, put())
+	letters, err := box.List(t.Context(), 1, 10)
+	require.NoError(t, err)
+	require.Len(t, letters, 1)
+	require.Equal(t, "body", string(letters[0].Body))
+}

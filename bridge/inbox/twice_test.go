@@ -1,0 +1,73 @@
+package inbox_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/bridge/inbox"
+)
+
+// TestFailedProgressRepeatsNothing: the progress cannot be written, or its reply
+// is lost, while events are delivered. The inbox fails, is run again, as its
+// keeper does, and everything is delivered once.
+func TestFailedProgressRepeatsNothing(t *testing.T) {
+	for name, c := range map[string]struct{ fail, heal func(*jetstream.StreamConfig) }{
+		"not applied": {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1 }, func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 }},
+		"reply lost":  {func(c *jetstream.StreamConfig) { c.NoAck = true }, func(c *jetstream.StreamConfig) { c.NoAck = false }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReceiver(t)
+			sub := r.subscribe()
+			r.none(sub)
+			js, err := jetstream.New(r.srv.Connect("relay"))
+			require.NoError(t, err)
+			stream, err := js.Stream(t.Context(), inbox.StreamState)
+			require.NoError(t, err)
+			config := stream.CachedInfo().Config
+			c.fail(&config)
+			_, err = js.UpdateStream(t.Context(), config)
+			require.NoError(t, err)
+			for i := range 5 {
+				require.NoError(t, r.send("a", fmt.Sprint(i)))
+			}
+			require.Error(t, r.fails(), "the progress is not written")
+			c.heal(&config)
+			_, err = js.UpdateStream(t.Context(), config)
+			require.NoError(t, err)
+			r.again()
+			for i := range 5 {
+				require.Equal(t, string(event(fmt.Sprint(i))), next(t, sub))
+			}
+			r.none(sub)
+		})
+	}
+}
+
+// fails waits until Run has returned, and returns why.
+func (r *receiver) fails() error {
+	r.t.Helper()
+	r.stop = func() {}
+	select {
+	case err := <-r.done:
+		return err
+	case <-time.After(20 * time.Second):
+		return nil
+	}
+}
+
+// again runs the same inbox once more.
+func (r *receiver) again() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.in.Run(ctx, func() {}) }()
+	r.stop = func() {
+		cancel()
+		require.NoError(r.t, <-done)
+		r.stop = func() {}
+	}
+}
