@@ -104,9 +104,6 @@ func (c *crew) end() {
 			p.kill()
 		}
 		if c.t.Failed() {
-			_ = exec.Command("cp", "-r", p.dir, "/tmp/dump-"+filepath.Base(p.dir)).Run()
-		}
-		if c.t.Failed() || os.Getenv("SHOWLOG") != "" {
 			log, _ := os.ReadFile(p.log.Name())
 			c.t.Logf("%s:\n%.6000s", filepath.Base(p.dir), log[max(0, len(log)-6000):])
 		}
@@ -250,10 +247,7 @@ func (s *stream) balance() (repeated int) {
 	for c := range last {
 		last[c] = c - contexts
 	}
-	for i, id := range order {
-		if last[id%contexts]+contexts != id {
-			s.t.Logf("DBG order around: %v", order[max(0, i-30):min(len(order), i+60)])
-		}
+	for _, id := range order {
 		require.Equal(s.t, last[id%contexts]+contexts, id, "%s: context %d", s.name, id%contexts)
 		last[id%contexts] = id
 	}
@@ -292,7 +286,6 @@ func (c *crew) step(what string, bound time.Duration, do func()) {
 	c.up.flows()
 	c.down.flows()
 	before := time.Now()
-	c.t.Logf("do at %v", before.UTC().Format("15:04:05.000"))
 	do()
 	c.active()
 	c.up.flows()
