@@ -268,7 +268,7 @@ func (b *books) refusedLate(e *event, why bridge.Reason) bool {
 	case bridge.ReasonUnknown:
 		return b.left(e.stamp)
 	case bridge.ReasonLate, bridge.ReasonNotAsked, bridge.ReasonRepeated:
-		return slices.Contains(missed, e.Stage) || b.left(e.stamp)
+		return slices.Contains(missed, e.Stage) || b.left(e.stamp) || !asksOneOfAny && slices.Contains(oneOf, e.Stage)
 	}
 	return false
 }

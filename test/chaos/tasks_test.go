@@ -52,6 +52,7 @@ func (b *books) task(e *event, k *task, dropped []bridge.Reason) {
 	case len(k.late) > 0:
 		b.find("EARLY: %v: asked %v, started %v, finished %v; late %v", e, asked, k.started, k.finished, k.late)
 	case e.Stage == "soft": // goes on without who is late
+	case isTurn(e) && !asksOneOfAny:
 	default:
 		for _, stamp := range asked {
 			if !slices.Contains(k.finished, stamp) && !b.left(stamp) {
