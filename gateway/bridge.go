@@ -157,10 +157,12 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	var err error
 	p.tasks, err = task.New(task.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
-		Send:       func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
-		Away:       func(s topology.StampID) bool { return p.outbox.Away(s) },
-		Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
-		MaxWait:    g.opts.Events.MaxWait, Replicas: replicas, Log: g.log.With("component", "tasks"), Metrics: reg,
+		Send: func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
+		Away: func(s topology.StampID) bool { return p.outbox.Away(s) },
+		LetGo: func(ctx context.Context, triggered string) bool {
+			return p.outbox.Unanswered(triggered) && p.inbox.LetGo(ctx, triggered)
+		},
+		MaxWait: g.opts.Events.MaxWait, Replicas: replicas, Log: g.log.With("component", "tasks"), Metrics: reg,
 	})
 	if err != nil {
 		return nil, err

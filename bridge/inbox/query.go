@@ -49,17 +49,57 @@ func (in *Inbox) WaitingEvents(ctx context.Context, match string, limit int) ([]
 			return len(out) < limit
 		})
 	}
+	if err := in.ask(ctx, look, done); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ask makes run do something, and returns when done is closed.
+func (in *Inbox) ask(ctx context.Context, what func(), done <-chan struct{}) error {
 	select {
-	case in.asked <- look:
+	case in.asked <- what:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	select {
 	case <-done:
-		return out, nil
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
+}
+
+// LetGo reports whether this stamp can let go of a task that its planes were
+// given and have not answered, and does so: it is not given to them again. It
+// cannot while the task waits, or may yet be with a plane.
+func (in *Inbox) LetGo(ctx context.Context, triggered string) bool {
+	can, done := false, make(chan struct{})
+	err := in.ask(ctx, func() {
+		defer close(done)
+		in.takeNotes()
+		g := in.givens.byID[triggered]
+		if g == nil || in.lanes[g.subject] != nil || in.waits(triggered) {
+			return
+		}
+		in.observe(g.subject)
+		if in.givens.byID[triggered] != g { // a plane that had it has gone
+			return
+		}
+		delete(in.givens.byID, triggered)
+		in.dirty, can = true, true
+	}, done)
+	return err == nil && can
+}
+
+// waits reports whether the task with an id waits for anything.
+func (in *Inbox) waits(id string) bool {
+	found := false
+	in.each(func(w *waiter, _ string) bool {
+		found = w.id == id
+		return !found
+	})
+	return found
 }
 
 // each calls f with everything that waits, until f returns false. Only run

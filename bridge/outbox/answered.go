@@ -42,9 +42,26 @@ func (a *answeredSet) caughtUp(yes bool) {
 // Unanswered reports whether it is sure that no plane of this stamp has
 // answered the task with this id.
 func (o *Outbox) Unanswered(triggered string) bool {
-	a := &o.answered
+	return o.answered.lacks(triggered) && !o.holdsFromBefore()
+}
+
+// lacks reports whether it is sure that a task is not in the set.
+func (a *answeredSet) lacks(triggered string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, known := a.set[triggered]
 	return a.sure && !known
+}
+
+// holdsFromBefore reports whether events are held that may have been captured
+// before the start, and were not read since.
+func (o *Outbox) holdsFromBefore() bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	for _, l := range o.lanes {
+		if l.state.Load().Holding || l.held.Load() > 0 {
+			return true
+		}
+	}
+	return false
 }

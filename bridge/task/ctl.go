@@ -32,7 +32,7 @@ func (ts *Tasks) asked(ctx context.Context, m *nats.Msg) {
 		return
 	}
 	if what == bridge.AskRelease {
-		ts.letGo(from, q)
+		ts.letGo(ctx, from, q)
 		return
 	}
 	yes, err := ts.answer(ctx, from, what, q)
@@ -99,8 +99,10 @@ func (ts *Tasks) askRelease(id string, stamp topology.StampID, attempt int, now 
 
 // letGo lets go of a task of another stamp's control plane, if no plane of this
 // stamp has answered it.
-func (ts *Tasks) letGo(from topology.StampID, q bridge.TaskAsk) {
-	if !ts.cfg.Unanswered(q.Triggered) {
+func (ts *Tasks) letGo(ctx context.Context, from topology.StampID, q bridge.TaskAsk) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	if !ts.cfg.LetGo(ctx, q.Triggered) {
 		return
 	}
 	if err := ts.say(from, bridge.AskDecline, q); err != nil {

@@ -41,13 +41,15 @@ type DeadLetters interface {
 // Config is what Tasks needs. All fields but Metrics and those with a default
 // are required.
 type Config struct {
-	Me          topology.StampID
-	Relay       *nats.Conn // account RELAY of the local server, with JetStream
-	Fed         *nats.Conn // account FED of the local server, with JetStream
-	Router      func() *bridge.Router
-	Send        func(context.Context, Offer) error // puts an offer on its way
-	Away        func(topology.StampID) bool        // whether a stamp does not answer
-	Unanswered  func(triggered string) bool        // whether it is sure that no plane of this stamp answered a task
+	Me     topology.StampID
+	Relay  *nats.Conn // account RELAY of the local server, with JetStream
+	Fed    *nats.Conn // account FED of the local server, with JetStream
+	Router func() *bridge.Router
+	Send   func(context.Context, Offer) error // puts an offer on its way
+	Away   func(topology.StampID) bool        // whether a stamp does not answer
+	// LetGo reports whether no plane of this stamp has answered a task of
+	// another stamp, or will, and lets go of it.
+	LetGo       func(ctx context.Context, triggered string) bool
 	DeadLetters DeadLetters
 	MaxWait     time.Duration // how long a task without deadline may look for a stamp; 0 is 72 h
 	Replicas    int           // of the stream; 0 is 1
@@ -83,7 +85,7 @@ func New(cfg Config) (*Tasks, error) {
 		return nil, errors.New("task: no stamp")
 	case cfg.Relay == nil || cfg.Fed == nil:
 		return nil, errors.New("task: no connection")
-	case cfg.Router == nil || cfg.Send == nil || cfg.Away == nil || cfg.Unanswered == nil || cfg.DeadLetters == nil || cfg.Log == nil:
+	case cfg.Router == nil || cfg.Send == nil || cfg.Away == nil || cfg.LetGo == nil || cfg.DeadLetters == nil || cfg.Log == nil:
 		return nil, errors.New("task: no router, sender, dead letters or log")
 	}
 	if cfg.MaxWait == 0 {
@@ -222,7 +224,7 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 // needs it anyway.
 func (ts *Tasks) given(ctx context.Context, t *Task) (*Task, error) {
 	ts.mu.Lock()
-	was, ask := ts.open[t.ID], !ts.caughtUp
+	was, ask := ts.open[t.ID], !ts.caughtUp || t.Deadline > 0
 	ts.mu.Unlock()
 	if was != nil || !ask && t.Turn == nil {
 		return was, nil
