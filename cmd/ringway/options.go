@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed" // for options.txt
 	"fmt"
 	"reflect"
 	"strconv"
@@ -125,9 +126,29 @@ func walk(prefix string, v reflect.Value) []setting {
 // bindFlags adds a flag for each setting. The defaults shown are those of
 // options as it is.
 func bindFlags(fs *pflag.FlagSet, options any) {
+	meaning := meanings()
 	for _, s := range settings(options) {
-		fs.String(s.flag(), "", fmt.Sprintf("key %s, variable %s (default %v)", s.key, s.variable(), s.value.Interface()))
+		usage := fmt.Sprintf("%s (%s", meaning[s.key], s.variable())
+		if !s.value.IsZero() {
+			usage += fmt.Sprintf("; default %v", s.value.Interface())
+		}
+		fs.String(s.flag(), "", usage+")")
 	}
+}
+
+// optionsText says what each key of gateway.yaml means, a line each, as the
+// comments of gateway.Options say it. A test writes it.
+//
+//go:embed options.txt
+var optionsText string
+
+func meanings() map[string]string {
+	out := map[string]string{}
+	for line := range strings.Lines(optionsText) {
+		key, text, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		out[key] = text
+	}
+	return out
 }
 
 // override sets what the environment says and then what flags say.
