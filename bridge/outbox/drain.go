@@ -25,10 +25,10 @@ func (l *lane) park(ctx context.Context, items []*item) {
 		if len(items) == 0 {
 			return
 		}
-		n, fresh, err := l.o.hold.put(ctx, l.target, items)
+		left, fresh, err := l.o.hold.put(ctx, l.target, items)
 		l.held.Add(int64(fresh))
 		l.o.metrics.held.WithLabelValues(string(l.target)).Add(float64(fresh))
-		items = items[n:]
+		items = left
 		if err == nil {
 			continue // until nothing has come meanwhile
 		}

@@ -59,43 +59,87 @@ func (h *hold) count(ctx context.Context, target topology.StampID) (uint64, erro
 	return n, nil
 }
 
-// put stores items in order and calls done on each. n of them are done, of
-// which fresh were not in the stream before: a repeated store of the same item,
-// after a lost reply or a restart, is refused by its Nats-Msg-Id. What is not
-// done is still in RW_OUT.
-func (h *hold) put(ctx context.Context, target topology.StampID, items []*item) (n, fresh int, err error) {
-	futures := make([]jetstream.PubAckFuture, 0, len(items))
+// holdTimeout is how long an answer of RW_HOLD is waited for.
+const holdTimeout = 5 * time.Second
+
+// put stores items and calls done on each, many at a time but of one order only
+// one: else one that is lost while the stream changes its leader would come
+// behind those after it. left is what is not stored, in order; it is still in
+// RW_OUT. fresh items were not in the stream before: a repeated store of the
+// same item, after a lost reply or a restart, is refused by its Nats-Msg-Id.
+func (h *hold) put(ctx context.Context, target topology.StampID, items []*item) (left []*item, fresh int, err error) {
+	left = items
+	for len(left) > 0 && err == nil {
+		var n int
+		left, n, err = h.putWave(ctx, target, left)
+		fresh += n
+	}
+	return left, fresh, err
+}
+
+// putWave stores the first item of each order.
+func (h *hold) putWave(ctx context.Context, target topology.StampID, items []*item) (left []*item, fresh int, err error) {
+	futures := make(map[*item]jetstream.PubAckFuture, len(items))
+	seen := map[string]bool{}
 	for _, it := range items {
-		_, _, key, _ := bridge.Address(it.msg.Subject)
-		m := &nats.Msg{Subject: holdPrefix + string(target) + "." + key, Data: it.msg.Data, Header: nats.Header{}}
-		for k, v := range it.msg.Header {
-			m.Header[k] = v
+		if seen[it.order] {
+			continue
 		}
-		id := string(target) + ":" + strconv.FormatUint(it.seq, 10)
-		f, err := h.js.PublishMsgAsync(m, jetstream.WithMsgID(id))
+		seen[it.order] = true
+		f, err := h.js.PublishMsgAsync(heldMsg(target, it), jetstream.WithMsgID(string(target)+":"+strconv.FormatUint(it.seq, 10)))
 		if err != nil {
-			return n, fresh, fmt.Errorf("store in %s: %w", StreamHold, err)
+			break // what was published is waited for
 		}
-		futures = append(futures, f)
+		futures[it] = f
 	}
-	for i, f := range futures {
-		select {
-		case pa := <-f.Ok():
-			crash.At(crash.OutboxHeld)
-			items[i].done()
-			n++
-			if !pa.Duplicate {
-				fresh++
-			}
-		case err := <-f.Err():
-			return n, fresh, fmt.Errorf("store in %s: %w", StreamHold, err)
-		case <-time.After(5 * time.Second):
-			return n, fresh, fmt.Errorf("store in %s: %w", StreamHold, nats.ErrTimeout)
-		case <-ctx.Done():
-			return n, fresh, ctx.Err()
+	limit, cancel := context.WithTimeout(ctx, holdTimeout)
+	defer cancel()
+	var errs []error
+	for _, it := range items {
+		f := futures[it]
+		if f == nil {
+			left = append(left, it)
+			continue
+		}
+		pa, err := stored(limit, f)
+		if err != nil {
+			errs = append(errs, err)
+			left = append(left, it)
+			continue
+		}
+		crash.At(crash.OutboxHeld)
+		it.done()
+		if !pa.Duplicate {
+			fresh++
 		}
 	}
-	return n, fresh, nil
+	if len(errs) == 0 && len(futures) == 0 && len(items) > 0 {
+		errs = append(errs, nats.ErrTimeout)
+	}
+	if len(errs) > 0 {
+		return left, fresh, fmt.Errorf("store in %s: %w", StreamHold, errs[0])
+	}
+	return left, fresh, nil
+}
+
+func stored(ctx context.Context, f jetstream.PubAckFuture) (*jetstream.PubAck, error) {
+	select {
+	case pa := <-f.Ok():
+		return pa, nil
+	case err := <-f.Err():
+		return nil, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func heldMsg(target topology.StampID, it *item) *nats.Msg {
+	_, _, key, _ := bridge.Address(it.msg.Subject)
+	m := &nats.Msg{Subject: holdPrefix + string(target) + "." + key, Data: it.msg.Data, Header: nats.Header{}}
+	for k, v := range it.msg.Header {
+		m.Header[k] = v
+	}
+	return m
 }
 
 // consumer returns a fresh reader of what is held for target; see
