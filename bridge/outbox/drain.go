@@ -59,10 +59,12 @@ type drainer struct {
 	cons    jetstream.Consumer
 	seen    deliveries // of cons
 	f       *flight
-	carry   []*item   // read from RW_HOLD, not in flight
-	dry     bool      // the last read found nothing; read again when f is empty
-	probing bool      // the target failed; try one event only
-	next    time.Time // do not try before
+	batch   jetstream.MessageBatch // being read from RW_HOLD; nil: none
+	got     int                    // of batch so far
+	carry   []*item                // read from RW_HOLD, not in flight
+	dry     int                    // reads in a row that found nothing
+	probing bool                   // the target failed; try one event only
+	next    time.Time              // do not try before
 	wait    time.Duration
 }
 
@@ -96,6 +98,8 @@ func (l *lane) drain(ctx context.Context) {
 			if stored, err = l.settle(d.f, a); stored && err == nil {
 				d.probing, d.wait = false, firstRetry
 			}
+		case m, ok := <-d.incoming():
+			err = d.take(m, ok)
 		case now := <-tick.C:
 			if d.f.overdue(now, l.o.cfg.AckTimeout) {
 				err = errNoAnswer
@@ -129,15 +133,12 @@ func (d *drainer) fill(ctx context.Context) (empty bool, err error) {
 	if d.f.n >= limit || d.probing && time.Now().Before(d.next) {
 		return false, nil
 	}
-	if len(d.carry) == 0 {
-		if d.dry && d.f.n > 0 {
-			return false, nil
-		}
-		if d.dry, err = d.fetch(ctx); d.dry || err != nil {
-			if err != nil || d.f.n > 0 {
-				return false, err
-			}
+	if len(d.carry) < readAhead && d.batch == nil && (d.dry == 0 || d.f.n == 0) {
+		if d.dry > 1 && len(d.carry) == 0 {
 			return d.finished(ctx)
+		}
+		if err := d.read(ctx); err != nil {
+			return false, err
 		}
 	}
 	n := min(limit-d.f.n, len(d.carry))
@@ -152,6 +153,10 @@ func (d *drainer) fill(ctx context.Context) (empty bool, err error) {
 	return false, nil
 }
 
+// readAhead is how many items may be left when more are read: the next are there
+// before those are sent.
+const readAhead = maxItems / 4
+
 // finished reports whether RW_HOLD has nothing for the target any more. What was
 // read and is still there lost its acknowledgement, as when the stream has
 // another leader. It is read again: left behind, it would be sent again at the
@@ -165,45 +170,63 @@ func (d *drainer) finished(ctx context.Context) (bool, error) {
 		d.l.held.Store(0)
 		return true, nil
 	}
-	d.cons, d.dry = nil, false
+	d.cons, d.dry = nil, 0
 	d.l.held.Store(int64(left)) //nolint:gosec // a count of messages
 	d.probing, d.next = true, time.Now().Add(firstRetry)
 	return false, nil
 }
 
-// fetch reads more of RW_HOLD. none means that there is nothing to read.
-func (d *drainer) fetch(ctx context.Context) (none bool, err error) {
+// read begins to read more of RW_HOLD.
+func (d *drainer) read(ctx context.Context) (err error) {
 	if d.cons == nil {
 		if d.cons, err = d.l.o.hold.consumer(ctx, d.l.target); err != nil {
-			return false, err
+			return err
 		}
 		d.seen = 0
 	}
-	batch, err := d.cons.FetchNoWait(maxItems / 4)
+	d.got = 0
+	if d.batch, err = d.cons.FetchNoWait(readAhead); err != nil {
+		d.batch = nil
+		return fmt.Errorf("read %s: %w", StreamHold, err)
+	}
+	return nil
+}
+
+// incoming is where what is read comes; nil while nothing is.
+func (d *drainer) incoming() <-chan jetstream.Msg {
+	if d.batch == nil {
+		return nil
+	}
+	return d.batch.Messages()
+}
+
+// take takes one message, or the end of what is read.
+func (d *drainer) take(m jetstream.Msg, ok bool) error {
+	if !ok {
+		err := d.batch.Error()
+		d.batch = nil
+		d.dry++
+		if d.got > 0 {
+			d.dry = 0
+		}
+		return err
+	}
+	d.got++
+	if err := d.seen.next(m); err != nil {
+		// Everything that is not settled comes again, in order.
+		d.cons, d.batch, d.carry, d.f = nil, nil, nil, newFlight(d.l.send)
+		return fmt.Errorf("read %s: %w", StreamHold, err)
+	}
+	it, err := heldItem(d.l.o.cfg.Me, d.l.target, m, func() {
+		d.l.held.Add(-1)
+		_ = m.Ack() // if it is lost, the event is sent again and refused
+	})
 	if err != nil {
-		return false, err
+		d.l.o.cfg.Log.Error("held event unreadable, dropped", "peer", d.l.target, "err", err)
+		return m.Term()
 	}
-	for m := range batch.Messages() {
-		if err := d.seen.next(m); err != nil {
-			// Everything that is not settled comes again, in order.
-			d.cons, d.carry, d.f = nil, nil, newFlight(d.l.send)
-			return false, fmt.Errorf("read %s: %w", StreamHold, err)
-		}
-		it, err := heldItem(d.l.o.cfg.Me, d.l.target, m, func() {
-			d.l.held.Add(-1)
-			_ = m.Ack() // if it is lost, the event is sent again and refused
-		})
-		if err != nil {
-			d.l.o.cfg.Log.Error("held event unreadable, dropped", "peer", d.l.target, "err", err)
-			_ = m.Term()
-			continue
-		}
-		d.carry = append(d.carry, it)
-	}
-	if err := batch.Error(); err != nil {
-		return false, err
-	}
-	return len(d.carry) == 0, nil
+	d.carry = append(d.carry, it)
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {
