@@ -303,7 +303,27 @@ func (c *compiler) stage(path string, e *StageSpec) *StageRule {
 	}
 	c.owned(path, e.Projects)
 	c.order(path, e, r)
+	c.atHome(path, r)
 	return r
+}
+
+// atHome warns of a control plane among the stamps of its own rule. What the
+// planes beside it take and answer does not pass through a gateway, so it can be
+// neither held nor given to one stamp only.
+func (c *compiler) atHome(path string, r *StageRule) {
+	if len(r.Stamps) < 2 {
+		return
+	}
+	for _, p := range c.m.ControlPlanes {
+		if slices.Contains(r.Stamps, p.Stamp) && (len(r.Projects) == 0 || len(p.Projects) == 0 || overlap(r.Projects, p.Projects)) {
+			c.warn(path, "leave it out by stamps, geos or labels, or give it no role execution",
+				"chooses stamp %s, where control plane %s runs: the planes there answer beside the gateway, and may end a task before the other stamps have started it", p.Stamp, p.Name)
+		}
+	}
+}
+
+func overlap(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
 // order puts the stamps of deliver: first in the order asked for.

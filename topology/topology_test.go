@@ -137,6 +137,10 @@ func TestWarnings(t *testing.T) {
 	require.Len(t, m.Warnings, 1)
 	require.Contains(t, m.Warnings[0].Error(), "a hub can read and send as any stamp")
 
+	m = parse(t, strings.Replace(small, "roles: [control]", "roles: [control, execution]", 1))
+	require.NotEmpty(t, m.Warnings)
+	require.Contains(t, m.Warnings[0].Error(), "the planes there answer beside the gateway")
+
 	var hubs strings.Builder
 	for i := range 31 {
 		fmt.Fprintf(&hubs, "  - {name: h%d, geo: eu, ring: dev, trusted: true, link: {kind: hub, advertise: {gateway: \"h:1\", leafnode: \"h:2\"}}}\n", i)
