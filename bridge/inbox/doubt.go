@@ -46,6 +46,7 @@ func (in *Inbox) doubt(w *waiter, times int) {
 
 func (in *Inbox) forgetDoubt(d *doubt) {
 	delete(in.doubts, d.w.id)
+	in.dirty = true
 	in.release(d.w)
 	in.metrics.doubtful.Set(float64(len(in.doubts)))
 	in.stale = true

@@ -94,3 +94,25 @@ func TestHeldAnswerIsGivenOnce(t *testing.T) {
 	r.answer("y")
 	require.Contains(t, next(t, sub), `"id":"y"`, "x is given once")
 }
+
+// TestDoubtSurvivesARestart: a plane took a task and ended, and no other has
+// come when the gateway is started anew.
+func TestDoubtSurvivesARestart(t *testing.T) {
+	r := newReceiver(t)
+	answered := r.worker(nil) // so it is known that planes of this subject answer
+	require.NoError(t, r.send("a", "1"))
+	require.Eventually(t, func() bool { return len(answered.done()) == 1 }, 5*time.Second, time.Millisecond)
+	answered.nc.Close()
+	mute := r.subscribe()
+	require.NoError(t, r.send("a", "2"))
+	require.Equal(t, string(event("2")), next(t, mute))
+	requireUnsubscribed(t, r, mute)
+	for range 2 {
+		require.Eventually(t, func() bool { return len(r.in.Waiting()) == 1 }, 5*time.Second, time.Millisecond, "it is in doubt")
+		r.stop()
+		r.start()
+	}
+	again := r.worker(nil)
+	require.Eventually(t, func() bool { return len(again.done()) == 1 }, 5*time.Second, time.Millisecond)
+	require.Equal(t, []string{"2"}, again.done())
+}

@@ -34,10 +34,10 @@ type Inbox struct {
 	waiting    *waitlist
 	claims     *claims
 	held       map[uint64]bool // sequences of answers that the gate holds
-	fresh      []uint64 // settled, but not yet in RW_STATE
-	dirty      bool     // RW_STATE lacks something else
-	unflushed  bool     // something was published since the last flush
-	stale      bool     // the report is not what waits
+	fresh      []uint64        // settled, but not yet in RW_STATE
+	dirty      bool            // RW_STATE lacks something else
+	unflushed  bool            // something was published since the last flush
+	stale      bool            // the report is not what waits
 	lanes      map[string]*lane
 	slow       map[string]bool // subjects whose subscribers do not keep up
 	busy       map[string]int  // contexts of which an event waits, and how many do
