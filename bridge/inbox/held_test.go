@@ -1,6 +1,7 @@
 package inbox_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -115,4 +116,41 @@ func TestDoubtSurvivesARestart(t *testing.T) {
 	again := r.worker(nil)
 	require.Eventually(t, func() bool { return len(again.done()) == 1 }, 5*time.Second, time.Millisecond)
 	require.Equal(t, []string{"2"}, again.done())
+}
+
+// TestDoubtHoldsUpNobodyForEver: the plane does not come back. Other planes get
+// the events of the same context, and the task is set aside in the end.
+func TestDoubtHoldsUpNobodyForEver(t *testing.T) {
+	r := &receiver{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100), wait: 2 * time.Second}
+	r.fed = r.srv.Connect("fed")
+	r.start()
+	answered := r.worker(nil)
+	require.NoError(t, r.send("a", "1"))
+	require.Eventually(t, func() bool { return len(answered.done()) == 1 }, 5*time.Second, time.Millisecond)
+	answered.nc.Close()
+	mute := r.subscribe()
+	require.NoError(t, r.send("a", "2"))
+	require.Equal(t, string(event("2")), next(t, mute))
+	requireUnsubscribed(t, r, mute)
+	require.Eventually(t, func() bool { return len(r.in.Waiting()) == 1 }, 5*time.Second, time.Millisecond, "it is in doubt")
+
+	const other = "sh.keptn.event.u.triggered"
+	sub, err := r.srv.Connect("app").SubscribeSync(other)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return r.srv.Interest(other) }, 5*time.Second, time.Millisecond)
+	m := nats.NewMsg(bridge.EventSubject("b", "a", bridge.KeyOf("other", other, other)))
+	m.Data = bytes.ReplaceAll(event("other"), []byte(subject), []byte(other))
+	m.Header = nats.Header{bridge.HeaderSubject: {other}, bridge.HeaderOrigin: {"a"}, bridge.HeaderMode: {bridge.ModeWait}}
+	require.NoError(t, r.fed.PublishMsg(m))
+	got, err := sub.NextMsg(time.Second)
+	require.NoError(t, err)
+	require.Equal(t, string(m.Data), string(got.Data))
+
+	select {
+	case l := <-r.dead:
+		require.Equal(t, bridge.ReasonExpired, l.Reason)
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the task waits for ever")
+	}
+	require.Eventually(t, func() bool { return len(r.in.Waiting()) == 0 }, 5*time.Second, time.Millisecond)
 }
