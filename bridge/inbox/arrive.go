@@ -97,6 +97,9 @@ func (in *Inbox) judge(ctx context.Context, a arrival) error {
 	if e != nil {
 		a.id, a.context = e.ID, e.Context
 	}
+	if d := in.doubts[a.id]; d != nil && d.w.seq == a.seq {
+		return nil // it was published before the start; recall has taken it up
+	}
 	if a.claim && e != nil {
 		return in.claim(a, time.Now())
 	}

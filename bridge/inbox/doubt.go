@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -46,6 +47,7 @@ func (in *Inbox) doubt(w *waiter, times int) {
 
 func (in *Inbox) forgetDoubt(d *doubt) {
 	delete(in.doubts, d.w.id)
+	in.dirty = true
 	in.release(d.w)
 	in.metrics.doubtful.Set(float64(len(in.doubts)))
 	in.stale = true
@@ -59,8 +61,11 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 	}
 	ripe := make([]*doubt, 0, len(in.doubts))
 	for _, d := range in.doubts {
-		if ok, _ := in.deliverable(d.w.subject); !ok {
+		if ok, why := in.deliverable(d.w.subject); !ok {
 			d.heard = time.Time{}
+			if err := in.leaveDoubt(ctx, d, why, now); err != nil {
+				return err
+			}
 			continue
 		}
 		if d.heard.IsZero() {
@@ -89,6 +94,29 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 		}
 		in.forgetDoubt(d)
 	}
+	return nil
+}
+
+// leaveDoubt sees to a task that cannot be given again now. While nobody
+// subscribes it holds up nobody else, and in the end it is set aside.
+func (in *Inbox) leaveDoubt(ctx context.Context, d *doubt, why string, now time.Time) error {
+	if why == whyNobody {
+		in.release(d.w)
+	}
+	if now.Sub(d.since) <= in.cfg.MaxWait {
+		return nil
+	}
+	a, err := in.reread(ctx, d.w.seq)
+	if err == nil {
+		err = in.bury(ctx, a, bridge.ReasonExpired, []string{fmt.Sprintf("waited for %s: %s; %s", in.cfg.MaxWait, whyDoubt, why)})
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		in.fresh = append(in.fresh, d.w.seq)
+	case err != nil:
+		return err
+	}
+	in.forgetDoubt(d)
 	return nil
 }
 

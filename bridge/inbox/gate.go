@@ -37,6 +37,7 @@ func (in *Inbox) admit(ctx context.Context, a arrival, e *bridge.Event) (done bo
 	}
 	switch v.Do {
 	case bridge.Hold:
+		in.held[a.seq] = true
 		return true, nil
 	case bridge.Drop:
 		in.fresh = append(in.fresh, a.seq)
@@ -47,9 +48,15 @@ func (in *Inbox) admit(ctx context.Context, a arrival, e *bridge.Event) (done bo
 	return false, nil
 }
 
-// readmit takes the answers that the gate lets go.
+// readmit takes the answers that the gate lets go. One that only an earlier run
+// held comes by the stream again, or has done so; and the gate may name one as
+// often as it was held.
 func (in *Inbox) readmit(ctx context.Context) error {
 	for _, seq := range in.cfg.Gate.Take() {
+		if !in.held[seq] {
+			continue
+		}
+		delete(in.held, seq)
 		a, err := in.reread(ctx, seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			in.fresh = append(in.fresh, seq)

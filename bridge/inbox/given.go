@@ -76,15 +76,20 @@ func (gs *givens) trim(now time.Time) {
 	}
 }
 
-// seqs returns the latest that are not answered, as inclusive ranges in order.
-func (gs *givens) seqs() [][2]uint64 {
+// seqs returns the latest that are not answered, and all that are in doubt, as
+// inclusive ranges in order.
+func (gs *givens) seqs(doubts map[string]*doubt) [][2]uint64 {
 	seqs := make([]uint64, 0, 64)
-	for i := len(gs.order) - 1; i >= 0 && len(seqs) < storedGiven; i-- {
+	for _, d := range doubts {
+		seqs = append(seqs, d.w.seq)
+	}
+	for i := len(gs.order) - 1; i >= 0 && len(seqs) < storedGiven+len(doubts); i-- {
 		if g := gs.order[i]; gs.byID[g.id] == g {
 			seqs = append(seqs, g.seq)
 		}
 	}
 	slices.Sort(seqs)
+	seqs = slices.Compact(seqs)
 	var out [][2]uint64
 	for _, s := range seqs {
 		if n := len(out); n > 0 && out[n-1][1]+1 == s {

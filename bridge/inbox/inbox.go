@@ -33,10 +33,11 @@ type Inbox struct {
 	known      *memory
 	waiting    *waitlist
 	claims     *claims
-	fresh      []uint64 // settled, but not yet in RW_STATE
-	dirty      bool     // RW_STATE lacks something else
-	unflushed  bool     // something was published since the last flush
-	stale      bool     // the report is not what waits
+	held       map[uint64]bool // sequences of answers that the gate holds
+	fresh      []uint64        // settled, but not yet in RW_STATE
+	dirty      bool            // RW_STATE lacks something else
+	unflushed  bool            // something was published since the last flush
+	stale      bool            // the report is not what waits
 	lanes      map[string]*lane
 	slow       map[string]bool // subjects whose subscribers do not keep up
 	busy       map[string]int  // contexts of which an event waits, and how many do
@@ -79,6 +80,7 @@ const batchSize = 256
 // reset forgets what an earlier run had in hand: it is still in the stream.
 func (in *Inbox) reset() {
 	in.waiting, in.claims = newWaitlist(), newClaims(in.cfg.Fed, in.cfg.Me)
+	in.held = map[uint64]bool{}
 	in.fresh, in.dirty, in.unflushed, in.stale = nil, false, false, true
 	in.lanes, in.slow = map[string]*lane{}, map[string]bool{}
 	in.busy, in.behind = map[string]int{}, map[string][]*waiter{}

@@ -130,6 +130,6 @@ func (in *Inbox) note(ctx context.Context) error {
 		in.progress.done(seq)
 	}
 	in.fresh, in.dirty = in.fresh[:0], false
-	in.progress.Given, in.progress.Answering = in.givens.seqs(), in.givens.subjects()
+	in.progress.Given, in.progress.Answering = in.givens.seqs(in.doubts), in.givens.subjects()
 	return in.state.save(ctx, in.progress)
 }

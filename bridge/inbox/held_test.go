@@ -1,0 +1,156 @@
+package inbox_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/bridge/inbox"
+	"github.com/ringway/ringway/internal/natstest"
+	"github.com/ringway/ringway/topology"
+)
+
+// A barrier holds every answer until it is opened.
+type barrier struct {
+	wake chan struct{}
+
+	mu       sync.Mutex // guards the following fields
+	open     bool
+	held     []uint64 // each time an answer is held
+	released []uint64
+}
+
+func (b *barrier) Admit(_ context.Context, _, _ topology.StampID, _ *bridge.Event, seq uint64) (bridge.Verdict, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open {
+		return bridge.Verdict{}, nil
+	}
+	b.held = append(b.held, seq)
+	return bridge.Verdict{Do: bridge.Hold}, nil
+}
+func (*barrier) Commit(context.Context) error { return nil }
+func (b *barrier) Wake() <-chan struct{}      { return b.wake }
+func (b *barrier) Take() []uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := b.released
+	b.released = nil
+	return out
+}
+
+func (b *barrier) n() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.held)
+}
+
+func (b *barrier) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open, b.released = true, b.held
+	b.wake <- struct{}{}
+}
+
+const answer = "sh.keptn.event.t.finished"
+
+func (r *receiver) answer(id string) {
+	r.t.Helper()
+	m := nats.NewMsg(bridge.EventSubject("a", "b", bridge.KeyOf(id, answer, answer)))
+	m.Data = fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"s","type":"`+answer+`","triggeredid":"1",`+
+		`"data":{"project":"p","stage":"one","service":"c"},"shkeptncontext":"k"}`, id)
+	m.Header = nats.Header{bridge.HeaderSubject: {answer}, bridge.HeaderOrigin: {"b"}, bridge.HeaderMode: {bridge.ModeWait}}
+	_, err := r.fed.RequestMsg(m, time.Second)
+	require.NoError(r.t, err)
+}
+
+// TestHeldAnswerIsGivenOnce: it was held by a run that has ended as well, and
+// the gate lets go of it as often as it was held.
+func TestHeldAnswerIsGivenOnce(t *testing.T) {
+	gate := &barrier{wake: make(chan struct{}, 1)}
+	rt := router(t, "a")
+	r := &receiver{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100)}
+	r.edit = func(c *inbox.Config) {
+		c.Me, c.Router, c.Gate = "a", func() *bridge.Router { return rt }, gate
+	}
+	r.fed = r.srv.Connect("fed")
+	r.start()
+	sub, err := r.srv.Connect("app").SubscribeSync(answer)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return r.srv.Interest(answer) }, 5*time.Second, time.Millisecond)
+	r.answer("x")
+	require.Eventually(t, func() bool { return gate.n() == 1 }, 5*time.Second, time.Millisecond)
+	r.stop()
+	r.again()
+	require.Eventually(t, func() bool { return gate.n() == 2 }, 5*time.Second, time.Millisecond)
+	gate.release()
+	require.Contains(t, next(t, sub), `"id":"x"`)
+	r.answer("y")
+	require.Contains(t, next(t, sub), `"id":"y"`, "x is given once")
+}
+
+// TestDoubtSurvivesARestart: a plane took a task and ended, and no other has
+// come when the gateway is started anew.
+func TestDoubtSurvivesARestart(t *testing.T) {
+	r := newReceiver(t)
+	answered := r.worker(nil) // so it is known that planes of this subject answer
+	require.NoError(t, r.send("a", "1"))
+	require.Eventually(t, func() bool { return len(answered.done()) == 1 }, 5*time.Second, time.Millisecond)
+	answered.nc.Close()
+	mute := r.subscribe()
+	require.NoError(t, r.send("a", "2"))
+	require.Equal(t, string(event("2")), next(t, mute))
+	requireUnsubscribed(t, r, mute)
+	for range 2 {
+		require.Eventually(t, func() bool { return len(r.in.Waiting()) == 1 }, 5*time.Second, time.Millisecond, "it is in doubt")
+		r.stop()
+		r.start()
+	}
+	again := r.worker(nil)
+	require.Eventually(t, func() bool { return len(again.done()) == 1 }, 5*time.Second, time.Millisecond)
+	require.Equal(t, []string{"2"}, again.done())
+}
+
+// TestDoubtHoldsUpNobodyForEver: the plane does not come back. Other planes get
+// the events of the same context, and the task is set aside in the end.
+func TestDoubtHoldsUpNobodyForEver(t *testing.T) {
+	r := &receiver{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100), wait: 2 * time.Second}
+	r.fed = r.srv.Connect("fed")
+	r.start()
+	answered := r.worker(nil)
+	require.NoError(t, r.send("a", "1"))
+	require.Eventually(t, func() bool { return len(answered.done()) == 1 }, 5*time.Second, time.Millisecond)
+	answered.nc.Close()
+	mute := r.subscribe()
+	require.NoError(t, r.send("a", "2"))
+	require.Equal(t, string(event("2")), next(t, mute))
+	requireUnsubscribed(t, r, mute)
+	require.Eventually(t, func() bool { return len(r.in.Waiting()) == 1 }, 5*time.Second, time.Millisecond, "it is in doubt")
+
+	const other = "sh.keptn.event.u.triggered"
+	sub, err := r.srv.Connect("app").SubscribeSync(other)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return r.srv.Interest(other) }, 5*time.Second, time.Millisecond)
+	m := nats.NewMsg(bridge.EventSubject("b", "a", bridge.KeyOf("other", other, other)))
+	m.Data = bytes.ReplaceAll(event("other"), []byte(subject), []byte(other))
+	m.Header = nats.Header{bridge.HeaderSubject: {other}, bridge.HeaderOrigin: {"a"}, bridge.HeaderMode: {bridge.ModeWait}}
+	require.NoError(t, r.fed.PublishMsg(m))
+	got, err := sub.NextMsg(time.Second)
+	require.NoError(t, err)
+	require.Equal(t, string(m.Data), string(got.Data))
+
+	select {
+	case l := <-r.dead:
+		require.Equal(t, bridge.ReasonExpired, l.Reason)
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the task waits for ever")
+	}
+	require.Eventually(t, func() bool { return len(r.in.Waiting()) == 0 }, 5*time.Second, time.Millisecond)
+}
