@@ -5,13 +5,26 @@ import (
 	_ "unsafe" // for go:linkname
 )
 
+// This file sets variables of nats-server for which it has no option, before any
+// server of the process starts, the same for the whole process.
+
+// gatewayRetry is the pause before a link server dials another hub again. The
+// server's own is 1 s, which is most of what a federation needs to go on after
+// a cut. TestGatewayIsDialledSoon fails if an update no longer takes it.
+const gatewayRetry = 250 * time.Millisecond
+
+//go:linkname serverGatewayConnect github.com/nats-io/nats-server/v2/server.gatewayConnectDelay
+var serverGatewayConnect time.Duration
+
+//go:linkname serverGatewayReconnect github.com/nats-io/nats-server/v2/server.gatewayReconnectDelay
+var serverGatewayReconnect time.Duration
+
 // How soon the replicas of a stamp notice that a leader of theirs is gone, and
 // choose another. nats-server's own times (heartbeats of 1 s, elections after 4
 // to 9 s) are made for clusters over continents, and it has no option for
 // them; replicas of a stamp are in one cluster, and the promise is a hand-over
-// in 3 s. They are variables of the server, set before any server starts, the
-// same for the whole process. TestReplicaIsElectedInTime fails if an update of
-// the server no longer takes them.
+// in 3 s. TestReplicaIsElectedInTime fails if an update of the server no longer
+// takes them.
 //
 // docs/adr/0006-one-active-replica.md argues for it.
 const (
@@ -45,6 +58,7 @@ var serverLostQuorum time.Duration
 var serverLostQuorumCheck time.Duration
 
 func init() { //nolint:gochecknoinits // before any server of this process starts, or it would be a race
+	serverGatewayConnect, serverGatewayReconnect = gatewayRetry, gatewayRetry
 	serverHeartbeat = raftHeartbeat
 	serverMinElection, serverMaxElection = raftMinElection, raftMaxElection
 	serverMinCampaign, serverMaxCampaign = raftMinCampaign, raftMaxCampaign
