@@ -28,7 +28,7 @@ type claim struct {
 	triggered string
 	attempt   int
 	subject   string
-	w         *waiter   // engages its context while leave is asked for
+	w         *waiter   // engages its context while leave is asked for; nil while it waits in its queue
 	until     time.Time // when to let go of it
 	asked     time.Time
 }
@@ -93,9 +93,12 @@ func (in *Inbox) claim(a arrival, now time.Time) error {
 	if !in.cfg.Interest(a.subject) {
 		// Said until the origin has heard: it may have given leave before a
 		// restart of this stamp, and then waits for its word.
+		cl.w = waiterOf(a)
 		in.claims.without[a.seq] = cl
+		in.stale = true
 		return in.claims.ask(bridge.AskDecline, cl)
 	}
+	delete(in.givens.letGo, a.id) // it is offered once more
 	cl.w = waiterOf(a)
 	in.engage(cl.w)
 	in.claims.waiting[a.seq] = cl
@@ -113,7 +116,7 @@ func (in *Inbox) unclaim(cl *claim) {
 // askClaims repeats questions that were not answered, less often when the time
 // of the task is over: its origin may have given leave and waits for this stamp,
 // or have asked another. It lets go when the origin has done so, too.
-func (in *Inbox) askClaims(now time.Time) error {
+func (in *Inbox) askClaims(ctx context.Context, now time.Time) error {
 	for seq, cl := range in.claims.waiting {
 		wait := askAgain
 		if now.After(cl.until) {
@@ -130,7 +133,7 @@ func (in *Inbox) askClaims(now time.Time) error {
 			}
 		}
 	}
-	return in.declineTasks(now)
+	return in.declineTasks(ctx, now)
 }
 
 // bound limits how long a task may wait for a plane, if its origin said so.
@@ -142,8 +145,9 @@ func (in *Inbox) bound(a arrival, now time.Time) {
 
 // declineTasks tells origins of the tasks that found no plane in their time.
 // From then on the task is not delivered any more, even if a plane comes up:
-// the origin may have let the answers of other stamps go ahead.
-func (in *Inbox) declineTasks(now time.Time) error {
+// the origin may have let the answers of other stamps go ahead. An origin that
+// does not hear of it for long is told no more.
+func (in *Inbox) declineTasks(ctx context.Context, now time.Time) error {
 	for seq, cl := range in.claims.without {
 		declining := !cl.asked.IsZero()
 		switch {
@@ -152,10 +156,15 @@ func (in *Inbox) declineTasks(now time.Time) error {
 			continue
 		case !declining && (now.Before(cl.until) || in.cfg.Interest(cl.subject)), now.Sub(cl.asked) < askAgain:
 			continue
+		case now.Sub(cl.until) > in.cfg.MaxWait && declining:
+			if err := in.declined(ctx, cl); err != nil {
+				return err
+			}
+			continue
 		case !declining:
-			w := in.waiting.bySeq[seq]
-			in.waiting.remove(w)
-			in.release(w)
+			cl.w = in.waiting.bySeq[seq]
+			in.waiting.remove(cl.w)
+			in.release(cl.w)
 			in.stale = true
 		}
 		cl.asked = now
@@ -179,6 +188,7 @@ func (in *Inbox) declined(ctx context.Context, cl *claim) error {
 		return err
 	}
 	delete(in.claims.without, cl.seq)
+	in.stale = true
 	return in.commit(ctx)
 }
 
@@ -205,8 +215,10 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 		return err
 	case !in.cfg.Interest(a.subject):
 		// The plane has gone meanwhile. Were the task to wait here, nobody
-		// could tell when it is done.
-		in.fresh = append(in.fresh, answer.seq)
+		// could tell when it is done. The origin waits for this stamp until it
+		// hears of that.
+		cl.asked = time.Now()
+		in.claims.without[cl.seq] = cl
 		err = in.claims.ask(bridge.AskDecline, cl)
 	default:
 		a.claim, a.id, a.context = false, cl.triggered, cl.w.context

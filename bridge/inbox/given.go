@@ -34,10 +34,11 @@ type givens struct {
 	byID      map[string]*given
 	order     []*given        // oldest first; those that are answered are skipped
 	answering map[string]bool // subjects whose planes are known to answer
+	letGo     map[string]bool // ids of tasks that this stamp has let go of
 }
 
 func newGivens(answering []string) *givens {
-	g := &givens{byID: map[string]*given{}, answering: map[string]bool{}}
+	g := &givens{byID: map[string]*given{}, answering: map[string]bool{}, letGo: map[string]bool{}}
 	for _, s := range answering {
 		g.answering[s] = true
 	}
@@ -49,6 +50,7 @@ func (in *Inbox) give(a arrival) {
 	if a.id == "" || a.offer || bridge.Classify(a.subject) != bridge.KindTaskTriggered {
 		return
 	}
+	delete(in.givens.letGo, a.id)
 	g := in.givens.byID[a.id]
 	if g == nil {
 		g = &given{seq: a.seq, id: a.id, subject: a.subject, context: a.context}
@@ -57,6 +59,15 @@ func (in *Inbox) give(a arrival) {
 	}
 	g.at, g.to = time.Now(), in.subscribed[a.subject]
 	in.givens.trim(g.at)
+}
+
+// release forgets a task that this stamp lets go of, but not that it did.
+func (gs *givens) release(id string) {
+	if len(gs.letGo) >= maxGiven {
+		clear(gs.letGo) // their origins have heard of it long since
+	}
+	delete(gs.byID, id)
+	gs.letGo[id] = true
 }
 
 // trim forgets the oldest beyond the bounds.
@@ -135,6 +146,7 @@ func (in *Inbox) answered(id string) {
 		in.givens.answering[d.w.subject] = true
 		in.fresh = append(in.fresh, d.w.seq)
 	}
+	delete(in.givens.letGo, id)
 	g := in.givens.byID[id]
 	if g == nil {
 		return

@@ -154,3 +154,61 @@ func TestDoubtHoldsUpNobodyForEver(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return len(r.in.Waiting()) == 0 }, 5*time.Second, time.Millisecond)
 }
+
+// questions returns what is asked of stamp a, which is not there to answer.
+func (r *receiver) questions(what string) *nats.Subscription {
+	r.t.Helper()
+	sub, err := r.fed.SubscribeSync(bridge.CtlSubject("a", "b", what))
+	require.NoError(r.t, err)
+	require.NoError(r.t, r.fed.Flush())
+	return sub
+}
+
+// TestDecliningEnds: the origin never hears that there is no plane. The event
+// is set aside in the end, or RW_IN could not be cleared any more.
+func TestDecliningEnds(t *testing.T) {
+	r := &receiver{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100), wait: time.Second}
+	r.fed = r.srv.Connect("fed")
+	r.start()
+	asked := r.questions(bridge.AskDecline)
+	require.NoError(t, r.send("a", "1", bridge.HeaderWithin, "10ms"))
+	require.Contains(t, next(t, asked), `"1"`)
+	found, err := r.in.WaitingEvents(t.Context(), "1", 5)
+	require.NoError(t, err)
+	require.Len(t, found, 1, "it can be asked about until then")
+	select {
+	case l := <-r.dead:
+		require.Equal(t, bridge.ReasonNoPlane, l.Reason)
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "it is declined for ever")
+	}
+}
+
+// TestDeclineIsRepeated: the plane goes while leave is asked for, and the word
+// that the task is declined is lost.
+func TestDeclineIsRepeated(t *testing.T) {
+	r := newReceiver(t)
+	sub := r.subscribe()
+	claims, declines := r.questions(bridge.AskClaim), r.questions(bridge.AskDecline)
+	require.NoError(t, r.send("a", "1", bridge.HeaderMode, bridge.ModeClaim, bridge.HeaderWithin, "1m", bridge.HeaderAttempt, "1"))
+	m, err := claims.NextMsg(5 * time.Second)
+	require.NoError(t, err)
+	requireUnsubscribed(t, r, sub)
+	require.NoError(t, m.Respond([]byte(`{"yes":true}`)))
+	require.Contains(t, next(t, declines), `"1"`)
+	require.Contains(t, next(t, declines), `"1"`, "the first one was lost")
+}
+
+// TestLetGoTwice: the word that the stamp has let go was lost, so it is asked
+// again.
+func TestLetGoTwice(t *testing.T) {
+	r := newReceiver(t)
+	sub := r.subscribe()
+	require.False(t, r.in.LetGo(t.Context(), "1"), "it was never given")
+	require.NoError(t, r.send("a", "1"))
+	require.Equal(t, string(event("1")), next(t, sub))
+	require.Eventually(t, func() bool { return r.in.LetGo(t.Context(), "1") }, 5*time.Second, time.Millisecond)
+	require.True(t, r.in.LetGo(t.Context(), "1"))
+	r.in.Answered("1") // it did have it
+	require.False(t, r.in.LetGo(t.Context(), "1"))
+}

@@ -69,7 +69,7 @@ func (in *Inbox) look(ctx context.Context, now time.Time) error {
 	if now.Sub(in.lookedAt) >= lookEvery {
 		in.lookedAt = now
 		in.watchPlanes(now)
-		if err := in.askClaims(now); err != nil {
+		if err := in.askClaims(ctx, now); err != nil {
 			return err
 		}
 		if in.stale {

@@ -72,21 +72,27 @@ func (in *Inbox) ask(ctx context.Context, what func(), done <-chan struct{}) err
 
 // LetGo reports whether this stamp can let go of a task that its planes were
 // given and have not answered, and does so: it is not given to them again. It
-// cannot while the task waits, or may yet be with a plane.
+// cannot while the task waits, or may yet be with a plane. It may be asked again.
 func (in *Inbox) LetGo(ctx context.Context, triggered string) bool {
 	can, done := false, make(chan struct{})
 	err := in.ask(ctx, func() {
 		defer close(done)
 		in.takeNotes()
+		if in.waits(triggered) {
+			return
+		}
+		if can = in.givens.letGo[triggered]; can {
+			return // the word of it was lost
+		}
 		g := in.givens.byID[triggered]
-		if g == nil || in.lanes[g.subject] != nil || in.waits(triggered) {
+		if g == nil || in.lanes[g.subject] != nil {
 			return
 		}
 		in.observe(g.subject)
 		if in.givens.byID[triggered] != g { // a plane that had it has gone
 			return
 		}
-		delete(in.givens.byID, triggered)
+		in.givens.release(triggered)
 		in.dirty, can = true, true
 	}, done)
 	return err == nil && can
@@ -126,6 +132,11 @@ func (in *Inbox) each(f func(w *waiter, why string) bool) {
 	}
 	for _, cl := range in.claims.waiting {
 		if !f(cl.w, whyLeave) {
+			return
+		}
+	}
+	for _, cl := range in.claims.without {
+		if cl.w != nil && !f(cl.w, whyTell) {
 			return
 		}
 	}
@@ -191,6 +202,11 @@ func (in *Inbox) reportOthers() []Waiting {
 	}
 	for _, cl := range in.claims.waiting {
 		add(cl.w, whyLeave)
+	}
+	for _, cl := range in.claims.without {
+		if cl.w != nil {
+			add(cl.w, whyTell)
+		}
 	}
 	out := make([]Waiting, 0, len(order))
 	for _, k := range order {

@@ -25,7 +25,11 @@ func (in *Inbox) recall(ctx context.Context) error {
 	if !in.progress.Clean {
 		in.suspects = map[string]int{}
 	}
+	was := in.givens
 	in.givens = newGivens(in.progress.Answering)
+	if was != nil {
+		in.givens.letGo = was.letGo
+	}
 	for _, r := range in.progress.Given {
 		for seq := r[0]; seq <= min(r[1], last); seq++ {
 			if err := in.recallGiven(ctx, seq); err != nil {

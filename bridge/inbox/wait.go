@@ -19,6 +19,7 @@ const (
 	whySlow   = "its subscriber is slow"
 	whyBehind = "behind an earlier event of its context"
 	whyDoubt  = "a plane may have it already, and has not answered"
+	whyTell   = "no plane took it in time; its origin is told"
 	whyLeave  = "its origin is asked whether this stamp still has it"
 )
 
