@@ -5,6 +5,7 @@
 FOR  ?= 30s
 ARGS ?=
 ONLY ?= .
+SIZES ?= 5,0 10,0 20,0 30,0 10,50 10,150 10,300
 
 LINT_VERSION := v2.15.0
 LINT         := .bin/golangci-lint-$(LINT_VERSION)
@@ -44,6 +45,12 @@ chaos: ## random trouble, then the books; SEED=7 FOR=60s again, else SEEDS=3 fre
 .PHONY: bench
 bench: ## the table of docs/benchmarks.md; LONG=1 ONLY=Latency UPDATE=1 ARGS="-cpuprofile cpu.out"
 	LONG=$(LONG) UPDATE=$(UPDATE) ALONE=$(ALONE) go test -run '^$$' -bench '$(ONLY)' -benchtime 1x -timeout 60m $(ARGS) ./test/bench
+
+.PHONY: load
+load: ## federations of many stamps, the figures of docs/scale.md; SIZES="5,0 10,300" (hubs,leaves) OUT=runs.json
+	@for s in $(SIZES); do \
+		LOAD=$$s LOAD_OUT=$(if $(OUT),$(abspath $(OUT))) go test ./test/load -run '^TestLoad$$' -count 1 -timeout 20m || exit 1; \
+	done
 
 .PHONY: microbench
 microbench: ## the other benchmarks, of single functions

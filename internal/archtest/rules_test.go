@@ -64,6 +64,7 @@ var imports = map[string][]string{
 	"test/bench":    {},
 	"test/chaos":    {},
 	"test/contrast": {},
+	"test/load":     {},
 	"test/readme":   {},
 }
 
@@ -75,6 +76,7 @@ var inTests = map[string][]string{
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
+	"test/load":       {"gateway", "internal/federation", "topology"},
 	"test/e2e":        {"auth", "auth/keystore", "bridge", "gateway", "internal/demo", "topology"},
 }
 
