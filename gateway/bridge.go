@@ -154,6 +154,10 @@ func (g *Gateway) makeLive(c *conns) (*live.Carrier, error) {
 func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg prometheus.Registerer) (*parts, error) {
 	me := g.opts.Stamp
 	p := &parts{}
+	subscribers := g.here
+	if replicas > 1 {
+		subscribers = g.newCensus(c.relay).of
+	}
 	var err error
 	p.tasks, err = task.New(task.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
@@ -169,7 +173,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	}
 	p.inbox, err = inbox.New(inbox.Config{
 		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks,
-		Subscribers: g.subscribers, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
+		Subscribers: subscribers, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,
 		ReofferAfter: g.opts.Events.ReofferAfter, ReofferTimes: g.opts.Events.ReofferTimes,
@@ -187,16 +191,6 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	return p, g.makeCanary(c, p, reg)
-}
-
-// subscribers tells the inbox whom it delivers to.
-func (g *Gateway) subscribers(subject string) []inbox.Subscriber {
-	all := g.node.Subscribers(subject)
-	out := make([]inbox.Subscriber, len(all))
-	for i, s := range all {
-		out[i] = inbox.Subscriber(s)
-	}
-	return out
 }
 
 // makeCanary makes what shows that events get through. Of several replicas the

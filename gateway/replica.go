@@ -126,6 +126,7 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	var s run.Stack
 	s.Push("catch", &keeper{name: "catch", run: catcher.Run, board: g.board, log: g.log})
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
+	s.Push("pending", run.Func(func(ctx context.Context, ready func()) error { return g.answerPending(ctx, ready, c.relay) }))
 	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier, catcher) }))
 	s.Push("lead", run.Func(func(ctx context.Context, ready func()) error {
 		ready()

@@ -89,3 +89,31 @@ func TestReplicasServeAsOne(t *testing.T) {
 	f.Publish("control", triggered, body)
 	require.Equal(t, string(body), string(tap.Next().Data))
 }
+
+// TestPlaneAtAnotherReplica: the active replica knows the clients of the others.
+// A plane that ends before it has answered is missed, wherever it was.
+func TestPlaneAtAnotherReplica(t *testing.T) {
+	f := fed.New(t, tripled)
+	explain(t, f, "tls")
+	standby := f.Replica("tls", (f.Active("tls")+1)%3).Gateway().ClientURL()
+	at := func() *worker {
+		nc, err := nats.Connect(standby)
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		sub, err := nc.QueueSubscribeSync(triggered, "deployer")
+		require.NoError(t, err)
+		require.NoError(t, nc.Flush())
+		return &worker{t: t, nc: nc, sub: sub, stamp: "tls"}
+	}
+	first := at()
+	keptn := keptnOf{t, f.Tap("control", "sh.keptn.event.deployment.*", "")}
+	ask(t, f, keptn, "1", "dev")
+	first.take("1")
+	first.answer(started, "1", "dev") // so it is a plane that answers
+	require.Equal(t, "started tls", keptn.next())
+	ask(t, f, keptn, "2", "dev")
+	first.take("2")
+	first.nc.Close()
+	second := at()
+	second.take("2")
+}
