@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,6 +111,7 @@ func (b *Box) Put(ctx context.Context, l bridge.Letter) error {
 		bridge.HeaderSubject: {l.Subject}, bridge.HeaderOrigin: {string(l.From)},
 		bridge.HeaderCaptured: {l.Captured.UTC().Format(time.RFC3339Nano)},
 	}
+	cut(m, l.Detail, int(b.relay.MaxPayload()))
 	var opts []jetstream.PublishOpt
 	if l.Key != "" {
 		opts = append(opts, jetstream.WithMsgID(string(l.Side)+":"+l.Key))
@@ -119,6 +121,21 @@ func (b *Box) Put(ctx context.Context, l bridge.Letter) error {
 	}
 	b.letters.WithLabelValues(string(l.Side), string(l.Reason)).Inc()
 	return nil
+}
+
+// cut shortens the body of a letter that is too big for NATS with its headers,
+// and says so. The alternative is to keep nothing of it.
+func cut(m *nats.Msg, detail []string, limit int) {
+	const room = 1 << 10 // for what the client adds, and for the words below
+	over := m.Size() + room - limit
+	if over <= 0 || over > len(m.Data) {
+		return
+	}
+	m.Data = m.Data[:len(m.Data)-over]
+	b, err := json.Marshal(append(slices.Clone(detail), fmt.Sprintf("the last %d bytes are cut off: too big to be kept", over)))
+	if err == nil {
+		m.Header.Set(hdrDetail, string(b))
+	}
 }
 
 // Get returns the letter with a number.
