@@ -71,6 +71,7 @@ type Tasks struct {
 	open     map[string]*Task     // by id of the .triggered event
 	watched  map[string]time.Time // of them those that time changes; when to look again
 	dirty    map[string]*Task     // changed and not stored
+	nHeld    int                  // answers that tasks hold
 	orders   map[string]time.Time // ids of answers we wrote, and when
 	strays   []uint64             // answers to tasks that are not known yet
 	released []uint64             // answers that may be looked at again
@@ -141,9 +142,12 @@ func (ts *Tasks) load(ctx context.Context) error {
 	}
 	ts.store = s
 	ts.open, ts.watched, ts.dirty = map[string]*Task{}, map[string]time.Time{}, map[string]*Task{}
+	ts.nHeld = 0
 	ts.orders, ts.strays, ts.router = map[string]time.Time{}, nil, nil
 	ts.release(again...)
+	now := time.Now()
 	for _, t := range left {
+		t.mend(now)
 		ts.keep(t)
 	}
 	return nil
