@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,4 +152,33 @@ func TestAnswerToATaskThatWasOver(t *testing.T) {
 	require.Equal(t, bridge.Hold, admit("finished", 8))
 	ts.look(t.Context(), time.Now().Add(gap))
 	require.Equal(t, []uint64{8}, ts.Take())
+}
+
+// TestTaskIsPublishedAgain: the same event once more while it is answered, and
+// when it was over. The task stays the one it was, and does not stay open.
+func TestTaskIsPublishedAgain(t *testing.T) {
+	ts := newTasks(t, &fickle{})
+	ts.CaughtUp()
+	again := func() {
+		g := given("1", topology.StageRule{Name: "r", Deliver: topology.DeliverAll}, time.Now())
+		g.Decision.Targets, g.Decision.Candidates = g.Decision.Candidates, nil
+		stored := make(chan struct{})
+		require.NoError(t, ts.Give(t.Context(), g, func() { close(stored) }))
+		<-stored
+	}
+	again()
+	admit := func(kind string) {
+		e := &bridge.Event{ID: kind, TriggeredID: "1", Type: "sh.keptn.event.t." + kind, Source: "p"}
+		_, err := ts.Admit(t.Context(), "b", "", e, 1)
+		require.NoError(t, err)
+		require.NoError(t, ts.Commit(t.Context()))
+	}
+	var wg sync.WaitGroup
+	wg.Go(again)
+	admit("started")
+	wg.Wait()
+	admit("finished")
+	require.Empty(t, ts.List(1))
+	again()
+	require.Empty(t, ts.List(1), "its stamp has the event, and will not answer again")
 }
