@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,15 +111,53 @@ func (b *Box) Put(ctx context.Context, l bridge.Letter) error {
 		bridge.HeaderSubject: {l.Subject}, bridge.HeaderOrigin: {string(l.From)},
 		bridge.HeaderCaptured: {l.Captured.UTC().Format(time.RFC3339Nano)},
 	}
+	cut(m, l.Detail, int(b.relay.MaxPayload()))
 	var opts []jetstream.PublishOpt
 	if l.Key != "" {
 		opts = append(opts, jetstream.WithMsgID(string(l.Side)+":"+l.Key))
 	}
-	if _, err := b.js.PublishMsg(ctx, m, opts...); err != nil {
+	ack, err := b.js.PublishMsg(ctx, m, opts...)
+	if err == nil && ack.Duplicate {
+		err = b.restore(ctx, m, ack.Sequence)
+	}
+	if err != nil {
 		return fmt.Errorf("store dead letter: %w", err)
 	}
 	b.letters.WithLabelValues(string(l.Side), string(l.Reason)).Inc()
 	return nil
+}
+
+// restore stores a letter of which the stream says that it has it, if it was
+// sent on its way since, and has come back.
+func (b *Box) restore(ctx context.Context, m *nats.Msg, number uint64) error {
+	for {
+		_, err := b.stream.GetMsg(ctx, number)
+		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return err
+		}
+		m.Header.Del(nats.MsgIdHdr)
+		// One id a place: tried again after a lost reply, it is stored once.
+		ack, err := b.js.PublishMsg(ctx, m, jetstream.WithMsgID("again:"+strconv.FormatUint(number, 10)))
+		if err != nil || !ack.Duplicate {
+			return err
+		}
+		number = ack.Sequence
+	}
+}
+
+// cut shortens the body of a letter that is too big for NATS with its headers,
+// and says so. The alternative is to keep nothing of it.
+func cut(m *nats.Msg, detail []string, limit int) {
+	const room = 1 << 10 // for what the client adds, and for the words below
+	over := m.Size() + room - limit
+	if over <= 0 || over > len(m.Data) {
+		return
+	}
+	m.Data = m.Data[:len(m.Data)-over]
+	b, err := json.Marshal(append(slices.Clone(detail), fmt.Sprintf("the last %d bytes are cut off: too big to be kept", over)))
+	if err == nil {
+		m.Header.Set(hdrDetail, string(b))
+	}
 }
 
 // Get returns the letter with a number.

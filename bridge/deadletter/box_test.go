@@ -48,3 +48,43 @@ func TestLetterIsStoredOnce(t *testing.T) {
 	require.Len(t, letters, 1)
 	require.Equal(t, "body", string(letters[0].Body))
 }
+
+// TestLetterThatIsTooBigIsCut: with its headers NATS would not take it.
+func TestLetterThatIsTooBigIsCut(t *testing.T) {
+	srv := natstest.StartStamp(t)
+	relay := srv.Connect("relay")
+	box, err := deadletter.Open(t.Context(), relay, srv.Connect("deliver"), 1, prometheus.NewRegistry())
+	require.NoError(t, err)
+	letter := bridge.Letter{
+		Side: bridge.SideOut, Reason: bridge.ReasonInvalid, Key: "k", Subject: "s", Detail: []string{"why"},
+		Body: make([]byte, relay.MaxPayload()),
+	}
+	require.NoError(t, box.Put(t.Context(), letter))
+	letters, err := box.List(t.Context(), 1, 10)
+	require.NoError(t, err)
+	require.Len(t, letters, 1)
+	require.Greater(t, len(letters[0].Body), int(relay.MaxPayload())-(4<<10))
+	require.Contains(t, letters[0].Detail[1], "cut off")
+}
+
+// TestReplayedLetterComesBack: sent on its way it is refused again at once. It
+// must not count as one that is stored already.
+func TestReplayedLetterComesBack(t *testing.T) {
+	srv := natstest.StartStamp(t)
+	relay := srv.Connect("relay")
+	box, err := deadletter.Open(t.Context(), relay, srv.Connect("deliver"), 1, prometheus.NewRegistry())
+	require.NoError(t, err)
+	js, err := jetstream.New(relay)
+	require.NoError(t, err)
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OUT", Subjects: []string{bridge.CapturePrefix + ">"}})
+	require.NoError(t, err)
+	letter := bridge.Letter{Side: bridge.SideOut, Reason: bridge.ReasonNoRule, Key: "k", Subject: "sh.keptn.x", Body: []byte("body")}
+	for i := range 3 {
+		require.NoError(t, box.Put(t.Context(), letter))
+		require.NoError(t, box.Put(t.Context(), letter))
+		letters, err := box.List(t.Context(), 1, 10)
+		require.NoError(t, err)
+		require.Len(t, letters, 1, "time %d", i)
+		require.NoError(t, box.Replay(t.Context(), letters[0].Number))
+	}
+}

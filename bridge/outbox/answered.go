@@ -59,7 +59,7 @@ func (o *Outbox) holdsFromBefore() bool {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	for _, l := range o.lanes {
-		if l.state.Load().Holding || l.held.Load() > 0 {
+		if l.old.Load() {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,10 @@ import (
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/topology"
 )
+
+// overhead is room for the headers that an event travels with. A client may
+// publish what is as big as NATS takes, and that could never be sent on.
+const overhead = 4 << 10
 
 // captured is one event of RW_OUT and where it goes.
 type captured struct {
@@ -43,6 +48,16 @@ func (o *Outbox) capture(m jetstream.Msg, seq uint64, at time.Time) captured {
 	c.order = e.Context
 	c.decision = router.Route(e)
 	return c
+}
+
+// fits refuses an event that is to be sent and could never be.
+func (c *captured) fits(size int, limit int64) {
+	over := int64(size+overhead) - limit
+	if over > 0 && len(c.decision.Targets)+len(c.decision.Candidates) > 0 {
+		c.decision = bridge.Decision{
+			Refused: bridge.ReasonInvalid, Tried: []string{fmt.Sprintf("%d bytes too big to be sent with its headers", over)},
+		}
+	}
 }
 
 // customID is the identity of a message that is no CloudEvent: what its

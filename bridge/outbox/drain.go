@@ -168,6 +168,7 @@ func (d *drainer) finished(ctx context.Context) (bool, error) {
 	}
 	if left == 0 {
 		d.l.held.Store(0)
+		d.l.old.Store(false)
 		return true, nil
 	}
 	d.cons, d.dry = nil, 0

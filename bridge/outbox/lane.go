@@ -24,6 +24,7 @@ type lane struct {
 	look    chan struct{} // one place: topology or links may have changed
 	state   atomic.Pointer[LaneState]
 	held    atomic.Int64 // in RW_HOLD
+	old     atomic.Bool  // some of that may be from before the start
 	lastAck atomic.Int64 // when the target last stored an event, in Unix nanoseconds
 
 	lastErr string // owned by run
@@ -42,6 +43,7 @@ type LaneState struct {
 func newLane(o *Outbox, target topology.StampID, held uint64) *lane {
 	l := &lane{o: o, target: target, in: make(chan *item, 256), acks: make(chan ack, 4096), look: make(chan struct{}, 1)}
 	l.held.Store(int64(held)) //nolint:gosec // a count of messages
+	l.old.Store(held > 0)
 	l.state.Store(&LaneState{Target: target, Holding: held > 0, Since: time.Now()})
 	return l
 }

@@ -247,6 +247,7 @@ func (o *Outbox) handle(ctx context.Context, m jetstream.Msg) error {
 		o.metrics.captured.Inc()
 	}
 	ev := o.capture(m, seq, meta.Timestamp)
+	ev.fits(len(m.Data()), o.cfg.Fed.MaxPayload())
 	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
 		o.answered.add(e.TriggeredID)
 		if o.cfg.Planes != nil {

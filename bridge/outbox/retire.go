@@ -67,6 +67,7 @@ func (l *lane) retired(ctx context.Context) {
 // bury makes dead letters of what RW_HOLD has for the target.
 func (l *lane) bury(ctx context.Context) error {
 	if l.held.Load() == 0 {
+		l.old.Store(false)
 		return nil
 	}
 	cons, err := l.o.hold.consumer(ctx, l.target)
@@ -94,6 +95,7 @@ func (l *lane) bury(ctx context.Context) error {
 		}
 		if n == 0 {
 			l.held.Store(0)
+			l.old.Store(false)
 			return nil
 		}
 	}

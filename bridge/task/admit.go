@@ -29,8 +29,9 @@ func (ts *Tasks) Admit(ctx context.Context, from, standsFor topology.StampID, e 
 	if t == nil {
 		return ts.stray(a, e), nil
 	}
-	now := time.Now()
+	now, before := time.Now(), len(t.held)
 	v := t.Answer(a, now)
+	ts.nHeld += len(t.held) - before
 	switch v.Do {
 	case bridge.Hold:
 		ts.watched[t.ID] = now
@@ -38,8 +39,11 @@ func (ts *Tasks) Admit(ctx context.Context, from, standsFor topology.StampID, e 
 		ts.metrics.refused.WithLabelValues(string(a.Stamp), string(v.Reason)).Inc()
 		return v, nil
 	}
-	ts.metrics.held.Set(float64(ts.heldCount()))
+	ts.metrics.held.Set(float64(ts.nHeld))
 	ts.dirty[t.ID] = t
+	if ts.open[t.ID] == nil && !t.Over() {
+		ts.keep(t) // it was over, and a plane of which nothing was known has started
+	}
 	return v, nil
 }
 
@@ -68,16 +72,6 @@ func (ts *Tasks) find(ctx context.Context, id string) (*Task, error) {
 		return nil, errors.New("tasks are not followed yet")
 	}
 	return s.read(ctx, id)
-}
-
-func (ts *Tasks) heldCount() int {
-	n := 0
-	for id := range ts.watched {
-		if t := ts.open[id]; t != nil {
-			n += len(t.held)
-		}
-	}
-	return n
 }
 
 // Commit stores what Admit took note of. What was admitted is not settled

@@ -114,12 +114,14 @@ func (ts *Tasks) freeHeld(t *Task, now time.Time) {
 	seqs := slices.Sorted(maps.Keys(t.held))
 	t.held = nil
 	ts.release(seqs...)
-	ts.metrics.held.Set(float64(ts.heldCount()))
+	ts.nHeld -= len(seqs)
+	ts.metrics.held.Set(float64(ts.nHeld))
 }
 
 // turn moves a task on for which one of several stamps is looked for.
 func (ts *Tasks) turn(ctx context.Context, t *Task, now time.Time) error {
 	ts.mu.Lock()
+	was := *t.Turn
 	order, dead := t.Expire(now, ts.cfg.MaxWait)
 	var to topology.StampID
 	offered := false
@@ -135,7 +137,14 @@ func (ts *Tasks) turn(ctx context.Context, t *Task, now time.Time) error {
 	ts.mu.Unlock()
 	switch {
 	case dead:
-		return ts.bury(ctx, t)
+		err := ts.bury(ctx, t)
+		if err != nil { // not over before that is done
+			ts.mu.Lock()
+			t.Turn.Over, t.Turn.Stamp = false, was.Stamp
+			ts.watched[t.ID] = now
+			ts.mu.Unlock()
+		}
+		return err
 	case order != nil:
 		return ts.fulfil(ctx, t, []Order{*order}, now)
 	case overdue:

@@ -143,6 +143,24 @@ func (t *Task) Over() bool {
 	return true
 }
 
+// mend brings times that lie ahead back to now: a process with a wrong clock
+// noted them, and nothing is to wait until that hour has come.
+func (t *Task) mend(now time.Time) {
+	past := func(at *time.Time, limit time.Time) {
+		if at.After(limit) {
+			*at = limit
+		}
+	}
+	past(&t.LastStart, now)
+	for _, s := range t.Seats {
+		past(&s.Heard, now)
+	}
+	if t.Turn != nil {
+		past(&t.Turn.Since, now)
+		past(&t.Turn.Next, now.Add(lastRound))
+	}
+}
+
 // clone returns a copy that nobody changes.
 func (t *Task) clone() Task {
 	c := *t

@@ -71,6 +71,9 @@ type Tasks struct {
 	open     map[string]*Task     // by id of the .triggered event
 	watched  map[string]time.Time // of them those that time changes; when to look again
 	dirty    map[string]*Task     // changed and not stored
+	nHeld    int                  // answers that tasks hold
+	over     map[string]struct{}  // ids of the tasks that were over last
+	overIDs  []string             // the same, oldest first
 	orders   map[string]time.Time // ids of answers we wrote, and when
 	strays   []uint64             // answers to tasks that are not known yet
 	released []uint64             // answers that may be looked at again
@@ -91,7 +94,7 @@ func New(cfg Config) (*Tasks, error) {
 	if cfg.MaxWait == 0 {
 		cfg.MaxWait = 72 * time.Hour
 	}
-	return &Tasks{cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1)}, nil
+	return &Tasks{cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), over: map[string]struct{}{}}, nil
 }
 
 // tick is how often time is looked at.
@@ -141,13 +144,20 @@ func (ts *Tasks) load(ctx context.Context) error {
 	}
 	ts.store = s
 	ts.open, ts.watched, ts.dirty = map[string]*Task{}, map[string]time.Time{}, map[string]*Task{}
+	ts.nHeld = 0
 	ts.orders, ts.strays, ts.router = map[string]time.Time{}, nil, nil
 	ts.release(again...)
+	now := time.Now()
 	for _, t := range left {
+		t.mend(now)
 		ts.keep(t)
 	}
 	return nil
 }
+
+// maxOver is of how many tasks that are over it is known without asking the
+// stream, so that one which is published again does not begin anew.
+const maxOver = 1 << 16
 
 // keep remembers an open task. The caller holds mu.
 func (ts *Tasks) keep(t *Task) {
@@ -160,6 +170,13 @@ func (ts *Tasks) keep(t *Task) {
 
 // drop forgets a task that is over. The caller holds mu.
 func (ts *Tasks) drop(id string) {
+	if _, known := ts.over[id]; !known {
+		ts.over[id], ts.overIDs = struct{}{}, append(ts.overIDs, id)
+	}
+	if len(ts.overIDs) > maxOver {
+		delete(ts.over, ts.overIDs[0])
+		ts.overIDs = ts.overIDs[1:]
+	}
 	delete(ts.open, id)
 	delete(ts.watched, id)
 	ts.metrics.open.Set(float64(len(ts.open)))
@@ -182,7 +199,7 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 	}
 	if was != nil {
 		g.Decision.Targets, g.Decision.Candidates = was.targets(), nil
-		if was.Turn != nil || was.Over() {
+		if was.Turn != nil || ts.endsWith(was) {
 			stored()
 			return nil
 		}
@@ -213,8 +230,11 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 		return fmt.Errorf("store task %s: %w", t.ID, err)
 	}
 	stored()
-	if t.Turn != nil {
-		ts.look(ctx, time.Now())
+	if t.Turn == nil {
+		return nil
+	}
+	if err := ts.lookAt(ctx, t, time.Now()); err != nil && ctx.Err() == nil {
+		ts.cfg.Log.Warn("task not moved on, will try again", "task", t.ID, "err", err)
 	}
 	return nil
 }
@@ -225,6 +245,9 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 func (ts *Tasks) given(ctx context.Context, t *Task) (*Task, error) {
 	ts.mu.Lock()
 	was, ask := ts.open[t.ID], !ts.caughtUp || t.Deadline > 0
+	if _, over := ts.over[t.ID]; over {
+		ask = true
+	}
 	ts.mu.Unlock()
 	if was != nil || !ask && t.Turn == nil {
 		return was, nil
