@@ -82,7 +82,12 @@ func TestCutStampIsReadyAndDegraded(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(body), &s))
 		return s
 	}
-	require.Eventually(t, func() bool { return status().Condition == gateway.ConditionOK }, 10*time.Second, 10*time.Millisecond)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("status: %+v", status())
+		}
+	})
+	require.Eventually(t, func() bool { return status().Condition == gateway.ConditionOK }, 30*time.Second, 10*time.Millisecond)
 	sb.Cut("leaf")
 	require.Eventually(t, func() bool { return status().Condition == gateway.ConditionDegraded }, 20*time.Second, 10*time.Millisecond)
 	code, body := get(t, g.AdminURL()+"/readyz")
