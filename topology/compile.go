@@ -71,6 +71,7 @@ func (c *compiler) check() {
 	c.policies()
 	c.targets()
 	c.reachability()
+	c.size()
 }
 
 func byPlace(ps Problems) {

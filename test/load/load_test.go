@@ -3,6 +3,7 @@ package load_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -17,17 +18,26 @@ import (
 type record struct {
 	Hubs       int        `json:"hubs"`
 	Leaves     int        `json:"leaves"`
-	StartS     float64    `json:"startSeconds"`  // until the last gateway was ready
-	LinksS     float64    `json:"linksSeconds"`  // from then on until every link was up
-	MemoryMB   float64    `json:"memoryMB"`      // of all gateways, after a garbage collection
-	FDs        float64    `json:"descriptors"`   // of all gateways
-	Goroutines float64    `json:"goroutines"`    // of all gateways
-	IdleCPU    float64    `json:"idleCPU"`       // of all gateways, % of one core
-	Rate       float64    `json:"eventsPerS"`    // 1 KB, from one stamp to all others in turn
-	EventCPU   float64    `json:"eventCPUMicro"` // CPU of an event, servers and clients, µs
-	Orphans    int        `json:"orphans"`       // leaves of the hub that was lost
-	LossMS     [3]float64 `json:"lossMs"`        // event to an orphan in that moment: p50, p99, max
-	OthersMS   [3]float64 `json:"othersMs"`      // event to any other stamp in that moment
+	StartS     float64    `json:"startSeconds"`    // until the last gateway was ready
+	LinksS     float64    `json:"linksSeconds"`    // from then on until every link was up
+	MemoryMB   float64    `json:"memoryMB"`        // of all gateways, after a garbage collection
+	FDs        float64    `json:"descriptors"`     // of all gateways
+	Goroutines float64    `json:"goroutines"`      // of all gateways
+	IdleCPU    float64    `json:"idleCPU"`         // of all gateways, % of one core
+	Control    messages   `json:"controlMsgsPerS"` // idle, in the hub of the control plane
+	Hub        messages   `json:"hubMsgsPerS"`     // idle, in another hub
+	Last       messages   `json:"lastMsgsPerS"`    // idle, in the last stamp, a leaf if there is any
+	Rate       float64    `json:"eventsPerS"`      // 1 KB, from one stamp to all others in turn
+	EventCPU   float64    `json:"eventCPUMicro"`   // CPU of an event, servers and clients, µs
+	Orphans    int        `json:"orphans"`         // leaves of the hub that was lost
+	LossMS     [3]float64 `json:"lossMs"`          // event to an orphan in that moment: p50, p99, max
+	OthersMS   [3]float64 `json:"othersMs"`        // event to any other stamp in that moment
+}
+
+// messages are those in and out of the servers of a stamp, per second.
+type messages struct {
+	Local float64 `json:"local"`
+	Link  float64 `json:"link"` // over the links of a hub's link server
 }
 
 func TestSmallFederation(t *testing.T) {
@@ -66,9 +76,20 @@ func measure(t *testing.T, s size, events int, idle time.Duration) record {
 	w.linked()
 	r.LinksS = time.Since(start).Seconds()
 	<-time.After(idle / 2) // the work of the start ends
+	watched := []topology.StampID{"s0", "s1", s.last()}
+	var sums [3]messages
+	for i, id := range watched {
+		sums[i].Local, sums[i].Link = w.messages(id)
+	}
 	busy := cpu(t)
 	<-time.After(idle)
 	r.IdleCPU = (cpu(t) - busy).Seconds() / idle.Seconds() * 100
+	for i, id := range watched {
+		local, link := w.messages(id)
+		sums[i] = messages{(local - sums[i].Local) / idle.Seconds(), (link - sums[i].Link) / idle.Seconds()}
+	}
+	r.Control, r.Hub, r.Last = sums[0], sums[1], sums[2]
+	http.DefaultClient.CloseIdleConnections()
 	u := used(t).above(before)
 	r.MemoryMB, r.FDs, r.Goroutines = u.memory, u.descriptors, u.goroutines
 	c := newClients(w)

@@ -1,6 +1,9 @@
 package load_test
 
 import (
+	"encoding/json"
+	"errors"
+	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -11,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/topology"
 )
 
 // A usage is what this process holds.
@@ -41,4 +46,50 @@ func cpu(t testing.TB) time.Duration {
 	var r syscall.Rusage
 	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &r))
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// messages returns how many messages the servers of a stamp have passed so far:
+// the local server in and out, and a hub's link server over its links.
+func (w *world) messages(stamp topology.StampID) (local, link float64) {
+	w.t.Helper()
+	type count struct {
+		In  float64 `json:"in_msgs"`
+		Out float64 `json:"out_msgs"`
+	}
+	var v count
+	w.page(stamp, "/varz", &v)
+	var leaves struct {
+		Leafs []count `json:"leafs"`
+	}
+	w.page(stamp, "/leafz", &leaves)
+	type conn struct {
+		Connection count `json:"connection"`
+	}
+	var gateways struct {
+		Out map[string]conn   `json:"outbound_gateways"`
+		In  map[string][]conn `json:"inbound_gateways"`
+	}
+	w.page(stamp, "/gatewayz", &gateways)
+	for _, l := range leaves.Leafs {
+		link += l.In + l.Out
+	}
+	for _, c := range gateways.Out {
+		link += c.Connection.In + c.Connection.Out
+	}
+	for _, in := range gateways.In {
+		for _, c := range in {
+			link += c.Connection.In + c.Connection.Out
+		}
+	}
+	return v.In + v.Out, link
+}
+
+func (w *world) page(stamp topology.StampID, path string, to any) {
+	w.t.Helper()
+	at, _ := w.Addr("", string(stamp), "monitoring") // never fails
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+at+path, nil)
+	require.NoError(w.t, err)
+	r, err := http.DefaultClient.Do(req)
+	require.NoError(w.t, err)
+	require.NoError(w.t, errors.Join(json.NewDecoder(r.Body).Decode(to), r.Body.Close()))
 }

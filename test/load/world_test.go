@@ -19,6 +19,11 @@ import (
 // A size is how many stamps of each kind a federation has.
 type size struct{ hubs, leaves int }
 
+// last is a leaf if there is any.
+func (s size) last() topology.StampID {
+	return topology.StampID(fmt.Sprintf("s%d", s.hubs+s.leaves-1))
+}
+
 // yaml is a topology of that size: the control plane is in the first hub, every
 // other stamp has a stage of its own, and leaf i dials hubs i and i+1.
 func (s size) yaml() []byte {
@@ -49,7 +54,9 @@ func (s size) yaml() []byte {
 type world struct {
 	*federation.Federation
 
-	t     testing.TB
+	t       testing.TB
+	watched map[topology.StampID]bool // whose messages are counted
+
 	mu    sync.Mutex
 	addrs map[[2]string]string // by stamp and facet
 }
@@ -57,7 +64,7 @@ type world struct {
 // newWorld writes the files of a federation and starts nothing.
 func newWorld(t testing.TB, s size) *world {
 	t.Helper()
-	w := &world{t: t, addrs: map[[2]string]string{}}
+	w := &world{t: t, addrs: map[[2]string]string{}, watched: map[topology.StampID]bool{"s0": true, "s1": true, s.last(): true}}
 	var err error
 	w.Federation, err = federation.New(federation.Config{
 		Topology: s.yaml(), Dir: t.TempDir(), Board: w, Options: w.options, Log: slog.New(slog.DiscardHandler), Now: time.Now,
@@ -84,6 +91,9 @@ func (w *world) Forward(_, _, _ string) error { return nil }
 func (w *world) options(o *gateway.Options) {
 	for facet, at := range map[string]*string{federation.FacetGateway: &o.Listen.Gateway, federation.FacetLeafnode: &o.Listen.Leafnode} {
 		*at, _ = w.Addr("", string(o.Stamp), facet) // never fails
+	}
+	if w.watched[o.Stamp] {
+		o.Listen.Monitoring, _ = w.Addr("", string(o.Stamp), "monitoring") // never fails
 	}
 }
 
