@@ -212,3 +212,36 @@ func TestLetGoTwice(t *testing.T) {
 	r.in.Answered("1") // it did have it
 	require.False(t, r.in.LetGo(t.Context(), "1"))
 }
+
+// TestSubjectsAreForgotten: a custom route may have a new subject each time.
+func TestSubjectsAreForgotten(t *testing.T) {
+	rt := routerWithRoute(t)
+	r := &receiver{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100)}
+	r.edit = func(c *inbox.Config) { c.Router = func() *bridge.Router { return rt } }
+	r.fed = r.srv.Connect("fed")
+	r.start()
+	sub, err := r.srv.Connect("app").SubscribeSync("orders.>")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return r.srv.Interest("orders.0") }, 5*time.Second, time.Millisecond)
+	for i := range 20 {
+		subject := fmt.Sprintf("orders.%d", i)
+		m := nats.NewMsg(bridge.EventSubject("b", "a", bridge.KeyOf(subject, "", subject)))
+		m.Data = []byte(subject)
+		m.Header = nats.Header{bridge.HeaderSubject: {subject}, bridge.HeaderOrigin: {"a"}, bridge.HeaderMode: {bridge.ModeWait}}
+		require.NoError(t, r.fed.PublishMsg(m))
+		require.Equal(t, subject, next(t, sub))
+	}
+	require.Eventually(t, func() bool {
+		n, err := r.in.Observed(t.Context())
+		return err == nil && n <= 1
+	}, 5*time.Second, time.Millisecond)
+}
+
+func routerWithRoute(t *testing.T) *bridge.Router {
+	t.Helper()
+	mesh, err := topology.Parse("test.yaml", []byte(federation+"routes: [{name: o, subject: orders.>, from: {stamps: [a]}, to: {stamps: [b]}}]\n"))
+	require.NoError(t, err)
+	view, ok := mesh.View("b")
+	require.True(t, ok)
+	return bridge.NewRouter(view)
+}

@@ -86,6 +86,9 @@ func (in *Inbox) drain() {
 		in.fresh = append(in.fresh, l.seqs...)
 		delete(in.lanes, subject)
 		delete(in.slow, subject)
+		if bridge.Classify(subject) != bridge.KindTaskTriggered {
+			delete(in.subscribed, subject) // a custom route may have a subject a message
+		}
 	}
 }
 

@@ -18,7 +18,9 @@ func (t *Task) Left(knows func(topology.StampID) bool) (orders []Order, changed 
 		why := fmt.Sprintf("stamp %s was removed from the topology before it had finished the task", s.Stamp)
 		switch {
 		case t.Turn != nil && t.Turn.Stamp != s.Stamp:
-			continue
+			if s.State == "" { // not to be asked in this round
+				s.State = Declined
+			}
 		case s.running():
 			orders = append(orders, s.unfinished(why)...)
 		case len(s.Planes) > 0: // has finished; its answers wait for others

@@ -326,3 +326,18 @@ func (r *trial) check() {
 	}
 	require.GreaterOrEqual(r.t, r.ship.started, len(r.task.Seats)-absent, "seed %d: a stamp's answer is missing", r.seed)
 }
+
+// TestRemovedStampIsNotOffered: it would be a dead letter each time.
+func TestRemovedStampIsNotOffered(t *testing.T) {
+	task := one("b", "c")
+	knows := func(s topology.StampID) bool { return s == "c" }
+	now := start
+	for range 20 {
+		now = now.Add(time.Minute)
+		task.Left(knows)
+		if to, ok := task.Offer(now, nobody); ok {
+			require.EqualValues(t, "c", to)
+		}
+	}
+	require.Greater(t, task.Turn.Attempt, 5)
+}
