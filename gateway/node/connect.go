@@ -22,6 +22,7 @@ func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 	all := []nats.Option{
 		nats.InProcessServer(pipes{e.Server}), nats.Name(name),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond),
+		nats.Timeout(patience), // there is no network in between, only a busy machine
 	}
 	nc, err := nats.Connect("", append(all, opts...)...)
 	if err != nil {
@@ -29,6 +30,9 @@ func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 	}
 	return nc, nil
 }
+
+// patience is how long a connection within the process may take.
+const patience = 10 * time.Second
 
 // Interest reports whether a client of the stamp, at the local server or at an
 // external NATS, subscribes to subject. It asks account DELIVER: our own
