@@ -157,7 +157,7 @@ func (in *Inbox) offerNow(ctx context.Context, a arrival) error {
 	ok, why := in.deliverable(a.subject)
 	switch {
 	case ok && !in.waiting.has(a.subject):
-		return in.deliver(a)
+		return in.deliver(ctx, a)
 	case a.offer && why == whyNobody:
 		in.metrics.unwanted.WithLabelValues(string(a.from)).Inc()
 		in.fresh = append(in.fresh, a.seq)

@@ -24,13 +24,21 @@ type doubt struct {
 }
 
 // suspect reports whether a might have been published by a process that died,
-// and takes note of it. Only the first events that were not settled then can
-// have been: no more of a subject are published than fit its window.
+// and takes note of it.
 func (in *Inbox) suspect(a arrival) bool {
-	if in.suspects == nil || a.seq > in.suspectsTo || in.suspects[a.subject] >= windowEvents || a.offer || bridge.Classify(a.subject) != bridge.KindTaskTriggered {
+	if a.seq > in.suspectsTo || a.offer || bridge.Classify(a.subject) != bridge.KindTaskTriggered {
 		return false
 	}
-	in.suspects[a.subject]++
+	switch {
+	case in.opened[a.seq]:
+		delete(in.opened, a.seq) // it is among the doubts
+	case in.suspects != nil && in.suspects[a.subject] < windowEvents:
+		// Only the first events that were not settled then can have been: no
+		// more of a subject are published than fit its window.
+		in.suspects[a.subject]++
+	default:
+		return false
+	}
 	in.doubt(waiterOf(a), 0)
 	return true
 }
@@ -76,14 +84,17 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 		}
 	}
 	slices.SortFunc(ripe, func(a, b *doubt) int { return int(a.w.seq) - int(b.w.seq) }) //nolint:gosec // close to each other
-	for _, d := range ripe[:min(len(ripe), windowEvents)] {
+	for _, d := range ripe {
+		if ok, _ := in.deliverable(d.w.subject); !ok {
+			continue // its window is full
+		}
 		a, err := in.reread(ctx, d.w.seq)
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return err
 		}
 		if err == nil {
 			a.id, a.context = d.w.id, d.w.context
-			if err := in.deliver(a); err != nil {
+			if err := in.deliver(ctx, a); err != nil {
 				return err
 			}
 			in.metrics.again.Inc()

@@ -99,6 +99,11 @@ func (gs *givens) seqs(doubts map[string]*doubt) [][2]uint64 {
 			seqs = append(seqs, g.seq)
 		}
 	}
+	return ranges(seqs)
+}
+
+// ranges returns seqs as inclusive ranges in order, with gaps between them.
+func ranges(seqs []uint64) [][2]uint64 {
 	slices.Sort(seqs)
 	seqs = slices.Compact(seqs)
 	var out [][2]uint64

@@ -36,6 +36,9 @@ type Inbox struct {
 	held       map[uint64]bool // sequences of answers that the gate holds
 	fresh      []uint64        // settled, but not yet in RW_STATE
 	dirty      bool            // RW_STATE lacks something else
+	staged     []arrival       // in their lanes, to be published once that is noted
+	opened     map[uint64]bool // announced by an earlier run or process, and not met again
+	published  int             // without staging, since the last write of the progress
 	unflushed  bool            // something was published since the last flush
 	stale      bool            // the report is not what waits
 	lanes      map[string]*lane
@@ -73,8 +76,8 @@ const askTimeout = time.Second
 // move from one replica to another.
 const heartbeat = time.Second
 
-// batchSize bounds how many events are published between two writes of the
-// progress, and so how many are doubtful after a crash.
+// batchSize bounds how many events are taken, or published by a single replica,
+// between two writes of the progress.
 const batchSize = 256
 
 // reset forgets what an earlier run had in hand: it is still in the stream.
@@ -82,6 +85,7 @@ func (in *Inbox) reset() {
 	in.waiting, in.claims = newWaitlist(), newClaims(in.cfg.Fed, in.cfg.Me)
 	in.held = map[uint64]bool{}
 	in.fresh, in.dirty, in.unflushed, in.stale = nil, false, false, true
+	in.staged, in.published = nil, 0
 	in.lanes, in.slow = map[string]*lane{}, map[string]bool{}
 	in.busy, in.behind = map[string]int{}, map[string][]*waiter{}
 	in.nBehind, in.freed = 0, nil

@@ -6,10 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/ringway/ringway/bridge"
-	"github.com/ringway/ringway/internal/crash"
 )
 
 // A Subscriber is one client of the stamp that subscribes to a subject.
@@ -26,12 +23,17 @@ type lane struct {
 	bytes int
 }
 
-// The window of a lane. It is also how many events of a subject are doubtful
-// after a crash.
+// The window of a lane. It is also how many events of a subject are doubtful at
+// most after a crash, for what a lane holds is settled and noted in one go.
 const (
-	windowEvents = 1024
+	windowEvents = MaxDoubtful
 	windowBytes  = 1 << 20
 )
+
+// MaxDoubtful bounds how many events of a subject may have been published and
+// not noted when a process dies, so that nobody knows whether a plane got them.
+// It is reached by a subscriber that is slow or a burst; docs/invariants.md, I2.
+const MaxDoubtful = 256
 
 // A subscriber that keeps up is waited for a moment when its window is full,
 // which is sooner than to let events wait and read them again. One that does
@@ -44,37 +46,32 @@ const (
 
 func (l *lane) full() bool { return len(l.seqs) >= windowEvents || l.bytes >= windowBytes }
 
-// deliver publishes the event to the stamp's clients. It counts as delivered
-// when its subscribers' sockets have it.
-func (in *Inbox) deliver(a arrival) error {
+// deliver publishes the event to the stamp's clients, at once or with the next
+// commit. It counts as delivered when its subscribers' sockets have it.
+func (in *Inbox) deliver(ctx context.Context, a arrival) error {
+	if in.announces() {
+		return in.stage(ctx, a)
+	}
+	if in.published >= batchSize {
+		if err := in.save(ctx); err != nil {
+			return err
+		}
+	}
+	in.published++
+	in.hold(a)
+	return in.publish(a)
+}
+
+// hold puts an event into the lane of its subject.
+func (in *Inbox) hold(a arrival) {
 	l := in.lanes[a.subject]
 	if l == nil {
 		in.observe(a.subject) // so that it is known who is given what
 		l = &lane{}
 		in.lanes[a.subject] = l
 	}
-	m := &nats.Msg{Subject: a.subject, Data: a.body}
-	if isKeptns(a.subject) {
-		// shipyard-controller's own stream drops a repeated id within its
-		// window of two minutes; other subscribers read the body alone.
-		m.Header = nats.Header{
-			nats.MsgIdHdr:       {a.key},
-			bridge.HeaderOrigin: {string(a.from)},
-		}
-	}
-	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
-		return fmt.Errorf("deliver: %w", err)
-	}
-	crash.At(crash.InboxDelivered)
 	l.seqs = append(l.seqs, a.seq)
 	l.bytes += len(a.body)
-	in.unflushed = true
-	in.give(a)
-	in.metrics.delivered.WithLabelValues(string(a.from)).Inc()
-	if !a.captured.IsZero() {
-		in.metrics.delay.WithLabelValues(string(a.from)).Observe(max(0, time.Since(a.captured).Seconds()))
-	}
-	return nil
 }
 
 // drain settles what has been written to the sockets of its subscribers.
@@ -185,6 +182,9 @@ func (in *Inbox) save(ctx context.Context) error {
 	// A stop must not come between what was published and the note of it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	if err := in.publishStaged(ctx); err != nil {
+		return err
+	}
 	if in.unflushed {
 		if err := in.cfg.Deliver.FlushWithContext(ctx); err != nil {
 			return fmt.Errorf("flush deliveries: %w", err)
@@ -193,6 +193,7 @@ func (in *Inbox) save(ctx context.Context) error {
 	}
 	in.drain()
 	in.keepUp(ctx)
+	in.published = 0
 	if len(in.fresh) == 0 && !in.dirty {
 		return nil
 	}

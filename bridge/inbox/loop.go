@@ -130,6 +130,11 @@ func (in *Inbox) note(ctx context.Context) error {
 		in.progress.done(seq)
 	}
 	in.fresh, in.dirty = in.fresh[:0], false
+	in.progress.Open = in.openSeqs()
+	if in.suspects != nil && in.progress.Floor >= in.suspectsTo {
+		in.suspects = nil
+	}
+	in.progress.Exact = in.announces() && in.suspects == nil
 	in.progress.Given, in.progress.Answering = in.givens.seqs(in.doubts), in.givens.subjects()
 	return in.state.save(ctx, in.progress)
 }

@@ -22,7 +22,16 @@ func (in *Inbox) recall(ctx context.Context) error {
 	last := in.stream.CachedInfo().State.LastSeq
 	in.progress.clip(last)
 	in.suspects, in.suspectsTo = nil, last
-	if !in.progress.Clean {
+	in.opened = map[uint64]bool{}
+	switch {
+	case in.progress.Clean, in.progress.Floor >= last:
+	case in.progress.Exact:
+		for _, r := range in.progress.Open {
+			for seq := r[0]; seq <= min(r[1], last); seq++ {
+				in.opened[seq] = true
+			}
+		}
+	default:
 		in.suspects = map[string]int{}
 	}
 	was := in.givens
@@ -37,7 +46,10 @@ func (in *Inbox) recall(ctx context.Context) error {
 			}
 		}
 	}
-	in.progress.Clean = false
+	// What was not announced is doubted until the stream's end of now is
+	// settled, and the next start must do the same.
+	in.progress.Clean, in.progress.Exact = false, in.announces() && in.suspects == nil
+	in.progress.Open = in.openSeqs()
 	return in.state.save(ctx, in.progress)
 }
 

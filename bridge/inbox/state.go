@@ -20,6 +20,10 @@ type progress struct {
 	Above [][2]uint64 `json:"above,omitempty"`
 	// Clean says that nothing was published that is not in here.
 	Clean bool `json:"clean,omitempty"`
+	// Open are events that are not settled and may have been published, and
+	// Exact says that no other may.
+	Open  [][2]uint64 `json:"open,omitempty"`
+	Exact bool        `json:"exact,omitempty"`
 	// Given are tasks that planes were given and have not answered, and
 	// Answering the subjects whose planes are known to answer.
 	Given     [][2]uint64 `json:"given,omitempty"`

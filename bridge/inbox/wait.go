@@ -173,7 +173,7 @@ func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time
 			err = in.bury(ctx, a, bridge.ReasonExpired, []string{fmt.Sprintf("waited for %s: %s", in.cfg.MaxWait, in.why(w))})
 		default:
 			a.id, a.context = w.id, w.context
-			err = in.deliver(a)
+			err = in.deliver(ctx, a)
 		}
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return err

@@ -77,7 +77,7 @@ var inTests = map[string][]string{
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
-	"test/e2e":        {"auth", "auth/keystore", "bridge", "gateway", "internal/demo", "topology"},
+	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge", "gateway", "internal/demo", "topology"},
 }
 
 // An outsider is a package that is not ours and that only some of ours may

@@ -1,0 +1,110 @@
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
+)
+
+// Where a stamp has replicas, another process takes over while events keep
+// arriving, so it has to tell what the one before may have published from what
+// came afterwards: the first is in doubt, the second is not. So events are
+// staged, the progress is written with their sequences (progress.Open), and
+// only then they are published. With one replica the stream stands still with
+// the process, and the first of each subject are doubted instead.
+
+// stagedSize bounds how many events are staged between two writes of the
+// progress, and so how many are doubtful after a crash of an active replica
+// whose subscribers keep up.
+const stagedSize = 64
+
+// announces reports whether events are staged before they are published.
+func (in *Inbox) announces() bool { return in.cfg.Replicas > 1 }
+
+// stage has an event published with the next commit.
+func (in *Inbox) stage(ctx context.Context, a arrival) error {
+	if len(in.staged) >= stagedSize {
+		if err := in.save(ctx); err != nil {
+			return err
+		}
+	}
+	in.staged = append(in.staged, a)
+	in.hold(a)
+	return nil
+}
+
+// publishStaged announces what is staged and publishes it. If that cannot be
+// announced it is not published, and not in doubt.
+func (in *Inbox) publishStaged(ctx context.Context) error {
+	if len(in.staged) == 0 {
+		return nil
+	}
+	if err := in.note(ctx); err != nil {
+		for _, a := range in.staged {
+			in.lanes[a.subject].written(a.seq)
+		}
+		in.staged = nil
+		in.progress.Open = in.openSeqs()
+		return err
+	}
+	staged := in.staged
+	in.staged = nil
+	for _, a := range staged {
+		if err := in.publish(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish gives an event to the stamp's clients.
+func (in *Inbox) publish(a arrival) error {
+	m := &nats.Msg{Subject: a.subject, Data: a.body}
+	if isKeptns(a.subject) {
+		// shipyard-controller's own stream drops a repeated id within its
+		// window of two minutes; other subscribers read the body alone.
+		m.Header = nats.Header{
+			nats.MsgIdHdr:       {a.key},
+			bridge.HeaderOrigin: {string(a.from)},
+		}
+	}
+	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
+		return fmt.Errorf("deliver: %w", err)
+	}
+	crash.At(crash.InboxDelivered)
+	in.unflushed = true
+	in.give(a)
+	in.metrics.delivered.WithLabelValues(string(a.from)).Inc()
+	if !a.captured.IsZero() {
+		in.metrics.delay.WithLabelValues(string(a.from)).Observe(max(0, time.Since(a.captured).Seconds()))
+	}
+	return nil
+}
+
+// openSeqs returns what was published, or is about to be, and is not settled, and
+// what is in doubt from an earlier time.
+func (in *Inbox) openSeqs() [][2]uint64 {
+	if !in.announces() {
+		return nil
+	}
+	seqs := make([]uint64, 0, 64)
+	for _, l := range in.lanes {
+		seqs = append(seqs, l.seqs...)
+	}
+	for _, d := range in.doubts {
+		seqs = append(seqs, d.w.seq)
+	}
+	for seq := range in.opened {
+		if in.progress.has(seq) {
+			delete(in.opened, seq)
+			continue
+		}
+		seqs = append(seqs, seq)
+	}
+	return ranges(seqs)
+}
