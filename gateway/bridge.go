@@ -31,12 +31,15 @@ type parts struct {
 	answer *canary.Answerer
 }
 
-// conns are the bridge's connections to the local server, one an account.
+// conns are the bridge's connections to the local server, one an account, and to
+// the NATS that was there before, if there is one.
 type conns struct {
 	fed, relay, deliver *nats.Conn
+	external            *clientele
 }
 
 func (c *conns) close() {
+	c.external.close()
 	for _, nc := range []*nats.Conn{c.fed, c.relay, c.deliver} {
 		if nc != nil {
 			nc.Close()
@@ -56,6 +59,9 @@ func (g *Gateway) connect() (*conns, error) {
 			nats.IgnoreAuthErrorAbort()) // a new identity may be a moment behind the revocation of the old one
 		errs = append(errs, err)
 	}
+	var err error
+	c.external, err = g.external()
+	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		c.close()
 		return nil, fmt.Errorf("connect bridge: %w", err)
@@ -157,6 +163,9 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	subscribers := g.here
 	if replicas > 1 {
 		subscribers = g.newCensus(c.relay).of
+	}
+	if here := subscribers; c.external != nil {
+		subscribers = func(subject string) []inbox.Subscriber { return c.external.behind(here(subject), subject) }
 	}
 	var err error
 	p.tasks, err = task.New(task.Config{

@@ -29,6 +29,9 @@ type Options struct {
 	// not those that the topology advertises: behind NAT, or over a private
 	// line. Only what differs is given.
 	Reach map[topology.StampID]topology.Advertise `yaml:"reach"`
+	// ExternalCredentials is a credentials file for the NATS that the stamp had
+	// before (clients.mode external in the topology), if it asks for one.
+	ExternalCredentials string `yaml:"externalCredentials"`
 	// Replica says which of the stamp's replicas this process is. It is needed
 	// if the topology says that the stamp has more than one.
 	Replica Replica `yaml:"replica"`

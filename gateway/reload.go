@@ -66,6 +66,7 @@ func load(o Options) (*inForce, error) {
 		f.proxy = string(b)
 	}
 	f.identity, err = identityOf(o.Identity, folder, view)
+	f.identity.ExternalCreds = o.ExternalCredentials
 	return f, err
 }
 

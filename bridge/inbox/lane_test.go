@@ -1,13 +1,10 @@
 package inbox_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,63 +50,12 @@ func sized(id string, context, size int) []byte {
 	return []byte(head + strings.Repeat("x", max(0, size-len(head)-4)) + `"}}`)
 }
 
-// A sloth is a client that speaks the protocol by hand and reads a chunk at a
-// tick, so that what it does not read piles up at the server.
-type sloth struct {
-	conn net.Conn
-	ids  []string
-	err  error
-}
-
-// read takes events until it has n, or the server hangs up.
-func (s *sloth) read(n int, every time.Duration) {
-	in := bufio.NewReaderSize(s.conn, 64<<10)
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for read := 0; len(s.ids) < n; {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			s.err = err
-			return
-		}
-		head, _, isMsg := strings.Cut(line, " ")
-		switch {
-		case strings.HasPrefix(line, "PING"):
-			_, s.err = s.conn.Write([]byte("PONG\r\n"))
-			continue
-		case !isMsg || head != "MSG" && head != "HMSG":
-			continue
-		}
-		fields := strings.Fields(line)
-		size, _ := strconv.Atoi(fields[len(fields)-1])
-		body := make([]byte, size+2)
-		if _, s.err = io.ReadFull(in, body); s.err != nil {
-			return
-		}
-		s.ids = append(s.ids, idOf(body))
-		if read += size; read > 128<<10 {
-			read = 0
-			<-tick.C
-		}
-	}
-}
-
-func idOf(body []byte) string {
-	_, rest, _ := bytes.Cut(body, []byte(`"id":"`))
-	id, _, _ := bytes.Cut(rest, []byte(`"`))
-	return string(id)
-}
-
-func newSloth(t *testing.T, srv *natstest.Stamp) *sloth {
+// newSloth subscribes as a client that reads slowly.
+func newSloth(t *testing.T, srv *natstest.Stamp) *natstest.Sloth {
 	t.Helper()
-	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", srv.Addr())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = c.Close() })
-	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(64<<10))
-	_, err = fmt.Fprintf(c, "CONNECT {\"verbose\":false,\"user\":\"app\",\"pass\":\"x\",\"headers\":true}\r\nSUB %s slow 1\r\nPING\r\n", subject)
-	require.NoError(t, err)
+	s := natstest.NewSloth(t, srv.Addr(), `{"verbose":false,"user":"app","pass":"x","headers":true}`, subject)
 	require.Eventually(t, func() bool { return srv.Interest(subject) }, 5*time.Second, time.Millisecond)
-	return &sloth{conn: c}
+	return s
 }
 
 // burst gives n events to a subscriber that reads 128 KB each 10 ms, at a server
@@ -133,13 +79,13 @@ func burst(t *testing.T, n int, paced bool) (got []string, cutOff int64) {
 	if !paced { // slower than the inbox under the race detector, too
 		every *= 10
 	}
-	go func() { defer close(done); s.read(n, every) }()
+	go func() { defer close(done); s.Read(n, every) }()
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
-		require.Fail(t, "the subscriber does not get its events", "%d of %d", len(s.ids), n)
+		require.Fail(t, "the subscriber does not get its events", "%d of %d", len(s.IDs), n)
 	}
-	return s.ids, r.srv.SlowConsumers()
+	return s.IDs, r.srv.SlowConsumers()
 }
 
 // TestBurstIntoASlowSubscriber: nothing is lost and nobody is cut off; without
@@ -167,7 +113,7 @@ func TestBurstIntoASlowSubscriber(t *testing.T) {
 // TestSlowSubscriberHoldsUpNobody: another subject of another plane goes on.
 func TestSlowSubscriberHoldsUpNobody(t *testing.T) {
 	r := newReceiver(t)
-	s := newSloth(t, r.srv) // it does not read
+	newSloth(t, r.srv) // it does not read
 	r.sendMany(30_000, 1024)
 	require.Eventually(t, func() bool {
 		for _, w := range r.in.Waiting() {
@@ -193,7 +139,6 @@ func TestSlowSubscriberHoldsUpNobody(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 5)
 	require.Equal(t, "k7", found[0].Context)
-	_ = s.conn.Close()
 }
 
 // A worker is a plane that answers each task at once.
@@ -211,7 +156,7 @@ func (r *receiver) worker(each func(w *worker, id string)) *worker {
 		if w.nc.IsClosed() {
 			return // a program that has ended does nothing more
 		}
-		id := idOf(m.Data)
+		id := natstest.IDOf(m.Data)
 		w.mu.Lock()
 		w.did = append(w.did, id)
 		w.mu.Unlock()

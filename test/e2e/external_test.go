@@ -1,30 +1,19 @@
 package e2e_test
 
 import (
-	"net"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ringway/ringway/internal/natstest"
 	"github.com/ringway/ringway/test/fed"
 )
 
 // TestExternalNATS: a stamp keeps the NATS it has, which holds Keptn's stream.
 // Its clients never hear of Ringway, and events cross in both directions.
 func TestExternalNATS(t *testing.T) {
-	leaf := natstest.Addr(t)
-	ext := natstest.Start(t, func(o *server.Options) {
-		host, port, err := net.SplitHostPort(leaf)
-		require.NoError(t, err)
-		o.LeafNode.Host = host
-		o.LeafNode.Port, err = strconv.Atoi(port)
-		require.NoError(t, err)
-	})
+	ext, leaf := externalNATS(t, func(*server.Options) {})
 	client := ext.Connect()
 	js, err := jetstream.New(client)
 	require.NoError(t, err)
@@ -34,8 +23,7 @@ func TestExternalNATS(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, client.Flush())
 
-	f := fed.New(t, strings.Replace(world, "{name: tls, geo: eu, ring: dev,",
-		`{name: tls, geo: eu, ring: dev, clients: {mode: external, url: "`+ext.URL()+`", leafnode: "nats-leaf://`+leaf+`"},`, 1))
+	f := fed.New(t, withExternal(ext, leaf))
 	keptn := f.Tap("control", finished, "")
 	for _, id := range []string{"1", "2", "3"} {
 		body := event(triggered, id, "dev", "k")

@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ringway/ringway/bridge/inbox"
+	"github.com/ringway/ringway/topology"
+)
+
+const (
+	// connzQuestion asks every server of a NATS for the connections of the
+	// account that asks. Servers answer it to any user who may publish it.
+	connzQuestion = "$SYS.REQ.ACCOUNT.PING.CONNZ"
+	// serverGone is how long a server that does not answer is waited for.
+	serverGone = 10 * time.Second
+	// maxExternal bounds the subscribers of one subject that are looked at.
+	maxExternal = 1024
+)
+
+// A connzRequest asks for the connections that subscribe to a subject.
+type connzRequest struct {
+	FilterSubject string `json:"filter_subject"`
+	Limit         int    `json:"limit"`
+}
+
+// A connzAnswer is what one server says: of its answer what is needed here.
+type connzAnswer struct {
+	Server struct {
+		ID string `json:"id"`
+	} `json:"server"`
+	Data struct {
+		Connections []struct {
+			CID     uint64 `json:"cid"`
+			Kind    string `json:"kind"`
+			Pending int    `json:"pending_bytes"`
+		} `json:"connections"`
+	} `json:"data"`
+}
+
+// A clientele knows who subscribes to a subject at the NATS that a stamp had
+// before. All of them share one leafnode connection to us, which the external
+// server empties as fast as it can: only that server knows which of its clients is
+// slow. It is safe for concurrent use.
+type clientele struct {
+	nc  *nats.Conn
+	log *slog.Logger
+
+	mu     sync.Mutex           // guards the following fields
+	heard  map[string]time.Time // servers that answer, by id, and when they last did
+	silent bool                 // no server answers
+}
+
+// external returns the clientele of an external NATS, or nil where Ringway is the
+// stamp's NATS itself. A server that cannot be reached is tried for ever.
+func (g *Gateway) external() (*clientele, error) {
+	f := g.force.Load()
+	me := f.view.Me
+	if me.Clients.Mode != topology.ClientsExternal {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	opts := []nats.Option{
+		nats.Name("ringway " + string(me.ID)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ErrorHandler(g.asyncError),
+	}
+	if file := g.opts.ExternalCredentials; file != "" {
+		opts = append(opts, nats.UserCredentials(file))
+	}
+	nc, err := nats.Connect(me.Clients.URL, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect external NATS: %w", err)
+	}
+	return &clientele{nc: nc, log: g.log, heard: map[string]time.Time{}}, nil
+}
+
+func (c *clientele) close() {
+	if c != nil {
+		c.nc.Close()
+	}
+}
+
+// behind returns what, and the clients of the external NATS that subscribe to
+// subject. what are those at our servers: the leafnode connection.
+func (c *clientele) behind(what []inbox.Subscriber, subject string) []inbox.Subscriber {
+	question, err := json.Marshal(connzRequest{subject, maxExternal})
+	if err != nil || !c.nc.IsConnected() {
+		return what
+	}
+	reply := c.nc.NewRespInbox()
+	sub, err := c.nc.SubscribeSync(reply)
+	if err != nil {
+		return what
+	}
+	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
+	if err := c.nc.PublishRequest(connzQuestion, reply, question); err != nil {
+		return what
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	answered := map[string]bool{}
+	for deadline := time.Now().Add(pendingWait); !c.complete(answered); {
+		m, err := sub.NextMsg(time.Until(deadline))
+		if err != nil {
+			break
+		}
+		var a connzAnswer
+		if json.Unmarshal(m.Data, &a) != nil || a.Server.ID == "" {
+			continue
+		}
+		answered[a.Server.ID] = true
+		c.heard[a.Server.ID] = time.Now()
+		for _, conn := range a.Data.Connections {
+			if conn.Kind == "Client" {
+				what = append(what, inbox.Subscriber{ID: conn.CID ^ hashOf(a.Server.ID), Pending: conn.Pending})
+			}
+		}
+	}
+	c.tell(len(answered) == 0)
+	return what
+}
+
+// complete reports whether every server that is known has answered. The caller
+// holds mu.
+func (c *clientele) complete(answered map[string]bool) bool {
+	for id, at := range c.heard {
+		if time.Since(at) > serverGone {
+			delete(c.heard, id)
+		} else if !answered[id] {
+			return false
+		}
+	}
+	return len(c.heard) > 0
+}
+
+// tell logs that delivery is not paced, or is again. The caller holds mu.
+func (c *clientele) tell(silent bool) {
+	if silent == c.silent {
+		return
+	}
+	c.silent = silent
+	if silent {
+		c.log.Warn("external NATS does not say what its clients have pending: delivery is not paced by them", "subject", connzQuestion)
+	} else {
+		c.log.Info("external NATS says what its clients have pending", "subject", connzQuestion)
+	}
+}
