@@ -136,7 +136,7 @@ func DefaultOptions() Options {
 		},
 		Log: Log{Level: "info", Format: "text"},
 		Events: Events{
-			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 100_000, MaxWaitingBytes: 1 << 30,
+			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 500_000, MaxWaitingBytes: 1 << 30,
 			DoubtTime: 3 * time.Second, ReofferTimes: 1,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},

@@ -44,7 +44,7 @@ type Config struct {
 
 	Window     time.Duration // how long an event is known after delivery; 0 is 24 h, which is the least
 	MaxWait    time.Duration // how long an event may wait for a subscriber; 0 is 72 h
-	MaxWaiting int           // how many events may wait for a subscriber; 0 is 100,000
+	MaxWaiting int           // how many events may wait for a subscriber; 0 is 500,000
 	// MaxWaitingBytes is how much may wait for a subscriber; 0 is 1 GiB.
 	MaxWaitingBytes int64
 	// DoubtTime is how long an answer is waited for before a task is given
@@ -76,7 +76,7 @@ func (c Config) check() error {
 func (c *Config) setDefaults() {
 	c.Window = cmp.Or(c.Window, 24*time.Hour)
 	c.MaxWait = cmp.Or(c.MaxWait, 72*time.Hour)
-	c.MaxWaiting = cmp.Or(c.MaxWaiting, 100_000)
+	c.MaxWaiting = cmp.Or(c.MaxWaiting, 500_000)
 	c.MaxWaitingBytes = cmp.Or(c.MaxWaitingBytes, 1<<30)
 	c.DoubtTime = cmp.Or(c.DoubtTime, 3*time.Second)
 	c.ReofferTimes = cmp.Or(c.ReofferTimes, 1)

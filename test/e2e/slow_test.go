@@ -94,7 +94,7 @@ func slowPlane(t *testing.T, f *fed.Fed, addr string) []string {
 	go func() { defer close(done); s.Read(n, 40*time.Millisecond) }()
 	select {
 	case <-done:
-	case <-time.After(10 * fed.Patience):
+	case <-time.After(fed.Patience + time.Duration(n)*5*time.Millisecond):
 	}
 	require.NoError(t, s.Err)
 	t.Logf("%d of %d events in %v", len(s.IDs), n, time.Since(from).Round(time.Millisecond))
