@@ -129,15 +129,17 @@ func (in *Inbox) Answered(triggered string) {
 	in.mu.Unlock()
 }
 
-// takeNotes settles the tasks that were answered.
-func (in *Inbox) takeNotes() {
+// takeNotes settles the tasks that were answered, and returns them and what is
+// to be called once that is stored.
+func (in *Inbox) takeNotes() (noted []string, after []func()) {
 	in.mu.Lock()
-	noted := in.noted
-	in.noted = nil
+	noted, after = in.noted, in.after
+	in.noted, in.after = nil, nil
 	in.mu.Unlock()
 	for _, id := range noted {
 		in.answered(id)
 	}
+	return noted, after
 }
 
 func (in *Inbox) answered(id string) {
@@ -149,6 +151,9 @@ func (in *Inbox) answered(id string) {
 	delete(in.givens.letGo, id)
 	g := in.givens.byID[id]
 	if g == nil {
+		if in.seen.seq < in.suspectsTo && len(in.early) < maxGiven {
+			in.early[id] = true // its task comes by the stream yet, and would be in doubt
+		}
 		return
 	}
 	delete(in.givens.byID, id)

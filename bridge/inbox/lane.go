@@ -128,14 +128,11 @@ func (l *lane) written(seq uint64) bool {
 }
 
 // AfterCommit calls then once everything that was published by now is noted
-// as delivered. It may do so before it returns.
+// as delivered, and what Answered was told by now as answered. While the Inbox
+// does not run, that is after its next start; if there is none, then is never
+// called, and the next process finds the answers where they are.
 func (in *Inbox) AfterCommit(then func()) {
 	in.mu.Lock()
-	if !in.running {
-		in.mu.Unlock()
-		then()
-		return
-	}
 	in.after = append(in.after, then)
 	in.mu.Unlock()
 	in.nudge()
@@ -149,29 +146,19 @@ func (in *Inbox) nudge() {
 	}
 }
 
-// takeAfter returns what is to be called after the next commit.
-func (in *Inbox) takeAfter() []func() {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	out := in.after
-	in.after = nil
-	return out
-}
-
 // commit makes sure that the server has what was published, and notes as
 // delivered what is with the subscribers. A crash before the flush delivers
 // again what nobody got; what was published and not noted is doubtful after
 // it: see doubt.go.
 func (in *Inbox) commit(ctx context.Context) error {
-	in.takeNotes()
-	after := in.takeAfter()
+	notes, after := in.takeNotes()
 	if len(in.fresh) == 0 && len(in.lanes) == 0 && len(after) == 0 && !in.dirty {
 		return nil
 	}
 	err := in.save(ctx)
 	if err != nil {
 		in.mu.Lock()
-		in.after = append(after, in.after...)
+		in.noted, in.after = append(notes, in.noted...), append(after, in.after...)
 		in.mu.Unlock()
 		return err
 	}
