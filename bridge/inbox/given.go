@@ -17,6 +17,7 @@ type given struct {
 	subject string
 	context string
 	at      time.Time
+	within  time.Duration   // how long its origin lets planes start, if it waits for this stamp alone
 	to      map[uint64]bool // who subscribed then
 	times   int             // that it was given again for want of an answer
 }
@@ -57,7 +58,7 @@ func (in *Inbox) give(a arrival) {
 		in.givens.byID[a.id] = g
 		in.givens.order = append(in.givens.order, g)
 	}
-	g.at, g.to = time.Now(), in.subscribed[a.subject]
+	g.at, g.to, g.within = time.Now(), in.subscribed[a.subject], a.within
 	in.givens.trim(g.at)
 }
 
@@ -129,17 +130,17 @@ func (in *Inbox) Answered(triggered string) {
 	in.mu.Unlock()
 }
 
-// takeNotes settles the tasks that were answered, and returns them and what is
-// to be called once that is stored.
-func (in *Inbox) takeNotes() (noted []string, after []func()) {
+// takeNotes settles the tasks that were answered. Until that is stored they are
+// kept: a run that fails before that is followed by one that knows nothing.
+func (in *Inbox) takeNotes() {
 	in.mu.Lock()
-	noted, after = in.noted, in.after
-	in.noted, in.after = nil, nil
+	noted := in.noted
+	in.noted = nil
 	in.mu.Unlock()
 	for _, id := range noted {
 		in.answered(id)
 	}
-	return noted, after
+	in.unsaved = append(in.unsaved, noted...)
 }
 
 func (in *Inbox) answered(id string) {

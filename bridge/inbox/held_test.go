@@ -213,6 +213,19 @@ func TestLetGoTwice(t *testing.T) {
 	require.False(t, r.in.LetGo(t.Context(), "1"))
 }
 
+// TestLetGoGivesPlanesTheirTime: a task that had to wait in this stamp was given
+// a moment ago. Its plane has as long to start as it would have had at once.
+func TestLetGoGivesPlanesTheirTime(t *testing.T) {
+	r := newReceiver(t)
+	sub := r.subscribe()
+	const within = time.Second
+	require.NoError(t, r.send("a", "1", bridge.HeaderWithin, within.String()))
+	require.Equal(t, string(event("1")), next(t, sub))
+	given := time.Now()
+	require.Eventually(t, func() bool { return r.in.LetGo(t.Context(), "1") }, 5*time.Second, time.Millisecond)
+	require.Greater(t, time.Since(given), within/2)
+}
+
 // TestSubjectsAreForgotten: a custom route may have a new subject each time.
 func TestSubjectsAreForgotten(t *testing.T) {
 	rt := routerWithRoute(t)

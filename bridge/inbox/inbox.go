@@ -35,6 +35,7 @@ type Inbox struct {
 	held       map[uint64]bool // sequences of answers that the gate holds
 	fresh      []uint64        // settled, but not yet in RW_STATE
 	dirty      bool            // RW_STATE lacks something else
+	unsaved    []string        // ids of tasks that were answered, which RW_STATE may not know of
 	unflushed  bool            // something was published since the last flush
 	stale      bool            // the report is not what waits
 	lanes      map[string]*lane
@@ -87,6 +88,9 @@ func (in *Inbox) reset() {
 	in.nBehind, in.freed = 0, nil
 	in.doubts, in.subscribed = map[string]*doubt{}, map[string]map[uint64]bool{}
 	in.early = map[string]bool{}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.noted, in.unsaved = append(in.unsaved, in.noted...), nil
 }
 
 // Run stores and delivers until ctx is cancelled. It calls ready once events

@@ -146,22 +146,33 @@ func (in *Inbox) nudge() {
 	}
 }
 
+// takeAfter returns what is to be called after the next commit.
+func (in *Inbox) takeAfter() []func() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	out := in.after
+	in.after = nil
+	return out
+}
+
 // commit makes sure that the server has what was published, and notes as
 // delivered what is with the subscribers. A crash before the flush delivers
 // again what nobody got; what was published and not noted is doubtful after
 // it: see doubt.go.
 func (in *Inbox) commit(ctx context.Context) error {
-	notes, after := in.takeNotes()
+	in.takeNotes()
+	after := in.takeAfter()
 	if len(in.fresh) == 0 && len(in.lanes) == 0 && len(after) == 0 && !in.dirty {
 		return nil
 	}
 	err := in.save(ctx)
 	if err != nil {
 		in.mu.Lock()
-		in.noted, in.after = append(notes, in.noted...), append(after, in.after...)
+		in.after = append(after, in.after...)
 		in.mu.Unlock()
 		return err
 	}
+	in.unsaved = in.unsaved[:0]
 	for _, f := range after {
 		f()
 	}
