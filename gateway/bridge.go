@@ -173,7 +173,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		Send: func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
 		Away: func(s topology.StampID) bool { return p.outbox.Away(s) },
 		LetGo: func(ctx context.Context, triggered string) bool {
-			return p.outbox.Unanswered(triggered) && p.inbox.LetGo(ctx, triggered)
+			return p.outbox.NoAnswer(ctx, triggered) && p.inbox.LetGo(ctx, triggered)
 		},
 		MaxWait: g.opts.Events.MaxWait, Replicas: replicas, Log: g.log.With("component", "tasks"), Metrics: reg,
 	})

@@ -47,6 +47,12 @@ func (in *Inbox) doubt(w *waiter, times int) {
 	if w.id == "" || in.doubts[w.id] != nil {
 		return
 	}
+	if in.early[w.id] {
+		delete(in.early, w.id)
+		in.givens.answering[w.subject] = true
+		in.fresh = append(in.fresh, w.seq)
+		return
+	}
 	in.engage(w)
 	in.doubts[w.id] = &doubt{w: w, since: time.Now(), times: times}
 	in.metrics.doubtful.Set(float64(len(in.doubts)))

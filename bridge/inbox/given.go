@@ -17,6 +17,7 @@ type given struct {
 	subject string
 	context string
 	at      time.Time
+	within  time.Duration   // how long its origin lets planes start, if it waits for this stamp alone
 	to      map[uint64]bool // who subscribed then
 	times   int             // that it was given again for want of an answer
 }
@@ -57,7 +58,7 @@ func (in *Inbox) give(a arrival) {
 		in.givens.byID[a.id] = g
 		in.givens.order = append(in.givens.order, g)
 	}
-	g.at, g.to = time.Now(), in.subscribed[a.subject]
+	g.at, g.to, g.within = time.Now(), in.subscribed[a.subject], a.within
 	in.givens.trim(g.at)
 }
 
@@ -134,7 +135,8 @@ func (in *Inbox) Answered(triggered string) {
 	in.mu.Unlock()
 }
 
-// takeNotes settles the tasks that were answered.
+// takeNotes settles the tasks that were answered. Until that is stored they are
+// kept: a run that fails before that is followed by one that knows nothing.
 func (in *Inbox) takeNotes() {
 	in.mu.Lock()
 	noted := in.noted
@@ -143,6 +145,7 @@ func (in *Inbox) takeNotes() {
 	for _, id := range noted {
 		in.answered(id)
 	}
+	in.unsaved = append(in.unsaved, noted...)
 }
 
 func (in *Inbox) answered(id string) {
@@ -154,6 +157,9 @@ func (in *Inbox) answered(id string) {
 	delete(in.givens.letGo, id)
 	g := in.givens.byID[id]
 	if g == nil {
+		if in.seen.seq < in.suspectsTo && len(in.early) < maxGiven {
+			in.early[id] = true // its task comes by the stream yet, and would be in doubt
+		}
 		return
 	}
 	delete(in.givens.byID, id)

@@ -213,6 +213,19 @@ func TestLetGoTwice(t *testing.T) {
 	require.False(t, r.in.LetGo(t.Context(), "1"))
 }
 
+// TestLetGoGivesPlanesTheirTime: a task that had to wait in this stamp was given
+// a moment ago. Its plane has as long to start as it would have had at once.
+func TestLetGoGivesPlanesTheirTime(t *testing.T) {
+	r := newReceiver(t)
+	sub := r.subscribe()
+	const within = time.Second
+	require.NoError(t, r.send("a", "1", bridge.HeaderWithin, within.String()))
+	require.Equal(t, string(event("1")), next(t, sub))
+	given := time.Now()
+	require.Eventually(t, func() bool { return r.in.LetGo(t.Context(), "1") }, 5*time.Second, time.Millisecond)
+	require.Greater(t, time.Since(given), within/2)
+}
+
 // TestSubjectsAreForgotten: a custom route may have a new subject each time.
 func TestSubjectsAreForgotten(t *testing.T) {
 	rt := routerWithRoute(t)
@@ -244,4 +257,38 @@ func routerWithRoute(t *testing.T) *bridge.Router {
 	view, ok := mesh.View("b")
 	require.True(t, ok)
 	return bridge.NewRouter(view)
+}
+
+// TestAnswerBetweenRunsIsTheProof: a plane answers while the inbox does not run,
+// as when a leader of its streams has changed. Nobody lets go of the answer
+// before it is noted, and the task is not given again.
+func TestAnswerBetweenRunsIsTheProof(t *testing.T) {
+	r := newReceiver(t)
+	answered := r.worker(nil) // so it is known that planes of this subject answer
+	require.NoError(t, r.send("a", "1"))
+	require.Eventually(t, func() bool { return len(answered.done()) == 1 }, 5*time.Second, time.Millisecond)
+	answered.nc.Close()
+	require.Eventually(t, func() bool { return !r.srv.Interest(subject) }, 5*time.Second, time.Millisecond)
+	sub := r.subscribe()
+	require.NoError(t, r.send("a", "x"))
+	require.Equal(t, string(event("x")), next(t, sub))
+	r.stop()
+	let := make(chan struct{})
+	r.in.Answered("x")
+	r.in.AfterCommit(func() { close(let) })
+	select {
+	case <-let:
+		require.Fail(t, "the answer was let go of before it was noted")
+	default:
+	}
+	r.again()
+	select {
+	case <-let:
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "the answer was not let go of")
+	}
+	r.stop()
+	r.start() // another process: it does not doubt what was answered
+	require.Never(t, func() bool { _, err := sub.NextMsg(time.Millisecond); return err == nil }, 600*time.Millisecond, 10*time.Millisecond)
+	require.Empty(t, r.in.Waiting())
 }

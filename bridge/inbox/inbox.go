@@ -22,10 +22,9 @@ type Inbox struct {
 	nudged chan struct{} // one place: commit soon
 	asked  chan func()   // questions to run
 
-	mu      sync.Mutex // guards the following fields
-	running bool
-	noted   []string // ids of tasks that planes answered
-	after   []func() // to be called after a commit
+	mu    sync.Mutex // guards the following fields
+	noted []string   // ids of tasks that planes answered
+	after []func()   // to be called after a commit
 
 	// owned by run
 	progress   progress
@@ -39,6 +38,7 @@ type Inbox struct {
 	staged     []arrival       // in their lanes, to be published once that is noted
 	opened     map[uint64]bool // announced by an earlier run or process, and not met again
 	published  int             // without staging, since the last write of the progress
+	unsaved    []string        // ids of tasks that were answered, which RW_STATE may not know of
 	unflushed  bool            // something was published since the last flush
 	stale      bool            // the report is not what waits
 	lanes      map[string]*lane
@@ -52,6 +52,7 @@ type Inbox struct {
 	subscribed map[string]map[uint64]bool // subscribers at the last look, by subject
 	suspects   map[string]int             // how many more arrivals of a subject may have been published before; nil: none
 	suspectsTo uint64                     // the last of RW_IN that may
+	early      map[string]bool            // answered, and not read again since the start
 	lookedAt   time.Time
 	seen       delivery
 }
@@ -90,19 +91,10 @@ func (in *Inbox) reset() {
 	in.busy, in.behind = map[string]int{}, map[string][]*waiter{}
 	in.nBehind, in.freed = 0, nil
 	in.doubts, in.subscribed = map[string]*doubt{}, map[string]map[uint64]bool{}
+	in.early = map[string]bool{}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.running = true
-}
-
-// rest lets nobody wait for a commit that does not come.
-func (in *Inbox) rest() {
-	in.mu.Lock()
-	in.running = false
-	in.mu.Unlock()
-	for _, f := range in.takeAfter() {
-		f()
-	}
+	in.noted, in.unsaved = append(in.unsaved, in.noted...), nil
 }
 
 // Run stores and delivers until ctx is cancelled. It calls ready once events
@@ -110,7 +102,6 @@ func (in *Inbox) rest() {
 // ended. It may be called again after it has returned.
 func (in *Inbox) Run(ctx context.Context, ready func()) error {
 	in.reset()
-	defer in.rest()
 	in.seen = delivery{}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // lets go of a delivery that nobody reads any more

@@ -125,14 +125,11 @@ func (l *lane) written(seq uint64) bool {
 }
 
 // AfterCommit calls then once everything that was published by now is noted
-// as delivered. It may do so before it returns.
+// as delivered, and what Answered was told by now as answered. While the Inbox
+// does not run, that is after its next start; if there is none, then is never
+// called, and the next process finds the answers where they are.
 func (in *Inbox) AfterCommit(then func()) {
 	in.mu.Lock()
-	if !in.running {
-		in.mu.Unlock()
-		then()
-		return
-	}
 	in.after = append(in.after, then)
 	in.mu.Unlock()
 	in.nudge()
@@ -172,6 +169,7 @@ func (in *Inbox) commit(ctx context.Context) error {
 		in.mu.Unlock()
 		return err
 	}
+	in.unsaved = in.unsaved[:0]
 	for _, f := range after {
 		f()
 	}

@@ -72,7 +72,8 @@ func (in *Inbox) ask(ctx context.Context, what func(), done <-chan struct{}) err
 
 // LetGo reports whether this stamp can let go of a task that its planes were
 // given and have not answered, and does so: it is not given to them again. It
-// cannot while the task waits, or may yet be with a plane. It may be asked again.
+// cannot while the task waits, may yet be with a plane, or was given less than its
+// rule's startWithin ago. It may be asked again.
 func (in *Inbox) LetGo(ctx context.Context, triggered string) bool {
 	can, done := false, make(chan struct{})
 	err := in.ask(ctx, func() {
@@ -85,8 +86,8 @@ func (in *Inbox) LetGo(ctx context.Context, triggered string) bool {
 			return // the word of it was lost
 		}
 		g := in.givens.byID[triggered]
-		if g == nil || in.lanes[g.subject] != nil {
-			return
+		if g == nil || in.lanes[g.subject] != nil || time.Since(g.at) < g.within {
+			return // its planes have as long as they would have had at once
 		}
 		in.observe(g.subject)
 		if in.givens.byID[triggered] != g { // a plane that had it has gone

@@ -1,6 +1,10 @@
 package outbox
 
-import "sync"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
 // An answeredSet remembers which tasks the planes of this stamp have answered,
 // as far back as matters: an answer from before the start that is not in RW_OUT
@@ -44,6 +48,29 @@ func (a *answeredSet) caughtUp(yes bool) {
 func (o *Outbox) Unanswered(triggered string) bool {
 	return o.answered.lacks(triggered) && !o.holdsFromBefore()
 }
+
+// NoAnswer waits until everything is read that is captured by now, and reports
+// whether it is sure that no plane of this stamp has answered the task with this
+// id. It is not when ctx ends before.
+func (o *Outbox) NoAnswer(ctx context.Context, triggered string) bool {
+	s, err := o.js.Stream(ctx, StreamOut)
+	if err != nil {
+		return false
+	}
+	tick := time.NewTicker(readTick)
+	defer tick.Stop()
+	for last := s.CachedInfo().State.LastSeq; o.readTo.Load() < last; {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return o.Unanswered(triggered)
+}
+
+// readTick is how often NoAnswer looks how far the outbox has read.
+const readTick = 5 * time.Millisecond
 
 // lacks reports whether it is sure that a task is not in the set.
 func (a *answeredSet) lacks(triggered string) bool {

@@ -1,6 +1,7 @@
 package outbox_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -51,4 +52,22 @@ func TestHeldEventsOfTodayHideNoAnswer(t *testing.T) {
 	s.bodies(b, 1)
 	s.bodies(c, 1)
 	require.Eventually(t, func() bool { return s.out.Unanswered("1") }, 5*time.Second, time.Millisecond)
+}
+
+// TestNoAnswerReadsFirst: an answer that is captured and not read yet counts,
+// and what was captured before the start is known to be read.
+func TestNoAnswerReadsFirst(t *testing.T) {
+	s := newSender(t)
+	require.Eventually(t, func() bool { return s.out.NoAnswer(t.Context(), "1") }, 5*time.Second, time.Millisecond)
+	for i := range 200 {
+		s.publish(event(fmt.Sprint("e", i), "both", "k"))
+	}
+	body := strings.Replace(string(event("a1", "both", "k")), "t.triggered", "t.started", 1)
+	require.NoError(t, s.app.Publish("sh.keptn.event.t.started", []byte(strings.Replace(body, "{", `{"triggeredid":"1",`, 1))))
+	require.NoError(t, s.app.Flush())
+	require.False(t, s.out.NoAnswer(t.Context(), "1"))
+	require.True(t, s.out.NoAnswer(t.Context(), "2"))
+	s.stop()
+	s.start()
+	require.Eventually(t, func() bool { return !s.out.NoAnswer(t.Context(), "1") }, 5*time.Second, time.Millisecond)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -70,6 +71,8 @@ type Outbox struct {
 	running context.Context //nolint:containedctx // of Run; lanes are started by whoever has an event for them
 
 	answered answeredSet
+	readTo   atomic.Uint64 // everything captured up to here was read
+	before   uint64        // the last that was captured before the start; owned by Run
 
 	busy busySet // sequences of RW_OUT that lanes still have
 	wg   sync.WaitGroup
@@ -159,6 +162,7 @@ func (o *Outbox) reset() {
 	defer o.mu.Unlock()
 	o.lanes, o.running = map[topology.StampID]*lane{}, nil
 	o.answered.caughtUp(false)
+	o.readTo.Store(0)
 	o.busy.reset()
 }
 
@@ -167,9 +171,11 @@ func (o *Outbox) reset() {
 // reads it again at once and in order, instead of after its ack wait.
 func (o *Outbox) open(ctx context.Context) (jetstream.Consumer, error) {
 	js := o.js
-	if _, err := js.CreateOrUpdateStream(ctx, outStream(o.cfg.Router(), o.cfg.Replicas)); err != nil {
+	stream, err := js.CreateOrUpdateStream(ctx, outStream(o.cfg.Router(), o.cfg.Replicas))
+	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", StreamOut, err)
 	}
+	o.before = stream.CachedInfo().State.LastSeq
 	hold, err := openHold(ctx, js, o.cfg.Replicas)
 	if err != nil {
 		return nil, err
@@ -208,6 +214,7 @@ func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext, backl
 	var seen deliveries
 	for n := uint64(0); ; n++ {
 		if n == backlog {
+			o.readTo.Store(max(o.before, o.readTo.Load()))
 			o.answered.caughtUp(true)
 			o.cfg.Tasks.CaughtUp()
 		}
@@ -254,6 +261,7 @@ func (o *Outbox) handle(ctx context.Context, m jetstream.Msg) error {
 			o.cfg.Planes.Answered(e.TriggeredID)
 		}
 	}
+	o.readTo.Store(max(seq, o.readTo.Load()))
 	if ev.decision.Refused != bridge.ReasonNone {
 		defer o.busy.remove(seq)
 		return o.refuse(ctx, m, ev)

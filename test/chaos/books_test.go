@@ -105,10 +105,16 @@ func isTurn(e *event) bool {
 }
 
 // takenOnce asks that exactly one of the stamps that were offered a task gave it
-// to its plane, and once.
+// to its plane, and once. One that left the federation after it took a task, and
+// before anybody heard its answer, is waited for no more.
 func (b *books) takenOnce(e *event, got []string, letter bridge.Reason) {
-	n := len(b.sighted[e.key])
-	if n > 1 && asksOneOfAny {
+	n, times, takers := len(b.sighted[e.key]), map[string]int{}, 0
+	for _, x := range b.sighted[e.key] {
+		if times[x.stamp]++; times[x.stamp] > 1 || !b.left(x.stamp) {
+			takers++
+		}
+	}
+	if takers > 1 && asksOneOfAny {
 		b.find("TWO-AT-ONCE: %v was taken %d times: %s", e, n, b.trail(e))
 	}
 	if n == 0 && len(got) > 0 && letter == "" {

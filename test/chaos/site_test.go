@@ -106,7 +106,12 @@ func (s *site) run(plan schedule, length time.Duration) {
 	}
 	others.Wait()
 	s.note("healed")
-	s.note(s.settle())
+	if state := s.settle(); state != "" {
+		s.note("does not settle: " + state)
+		s.noteStatus()
+	} else {
+		s.note("settled")
+	}
 	for _, list := range s.planes {
 		for _, p := range list {
 			p.stop()
@@ -197,58 +202,4 @@ func (s *site) reshape(change func(*shape)) {
 type span struct {
 	claims     []string
 	begin, end time.Time
-}
-
-// Bounds of the wait for the end.
-const (
-	quiet     = 1500 * time.Millisecond // nothing moved for so long: nothing will
-	quietOpen = 6 * time.Second         // the same while tasks are open: longer than any deadline
-	longest   = 60 * time.Second
-)
-
-// settle waits until nothing is on its way any more, and says whether it came to
-// that. What hangs is reported by the books.
-func (s *site) settle() string {
-	deadline := time.Now().Add(longest)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for time.Now().Before(deadline) {
-		<-tick.C
-		limit := quiet
-		if s.j.idle() < limit {
-			continue
-		}
-		for _, c := range s.controls {
-			if c.unfinished() > 0 {
-				limit = quietOpen
-			}
-		}
-		if s.j.idle() > limit && s.clear() == "" && s.unsettled() == 0 {
-			return "settled"
-		}
-	}
-	return fmt.Sprintf("does not settle: %q, idle for %s, %d events have not left their stamps", s.clear(), s.j.idle(), s.unsettled())
-}
-
-// clear says what is not well in the federation; empty if nothing.
-func (s *site) clear() string {
-	for _, st := range s.fed.Stamps() {
-		r := st.Active()
-		if r == nil || r.Gateway() == nil {
-			return string(st.ID) + " does not run"
-		}
-		status := r.Gateway().Status()
-		if len(status.Causes) > 0 {
-			return fmt.Sprint(st.ID, ": ", status.Causes)
-		}
-		for _, t := range status.Targets {
-			if t.Held > 0 {
-				return fmt.Sprintf("%s holds %d for %s", st.ID, t.Held, t.Stamp)
-			}
-		}
-		if len(status.Waiting) > 0 {
-			return fmt.Sprint(st.ID, ": waiting: ", status.Waiting)
-		}
-	}
-	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func Prepare(t testing.TB, topologyYAML string, options ...func(*gateway.Options
 	var err error
 	f.Federation, err = federation.New(federation.Config{
 		Topology: []byte(topologyYAML), Dir: f.Dir, Board: f.board,
-		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Log: logger(t), Now: time.Now,
 		Options: func(o *gateway.Options) {
 			for _, edit := range options {
 				edit(o)
@@ -59,6 +60,19 @@ func Prepare(t testing.TB, topologyYAML string, options ...func(*gateway.Options
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, f.Close()) })
 	return f
+}
+
+// logger keeps what gateways say in the file that RINGWAY_TEST_LOG names; in
+// none by default.
+func logger(t testing.TB) *slog.Logger {
+	name := os.Getenv("RINGWAY_TEST_LOG")
+	if name == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // whoever runs the test says which
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.Close()) })
+	return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // Status returns the status of a running stamp.
