@@ -1,6 +1,9 @@
 package topology
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 )
@@ -73,6 +76,8 @@ func (c *compiler) leaf(path string, s *Stamp, hubs []*Stamp, dialled map[StampI
 
 // nearestHubs orders hubs for a leaf that names none: its own geo first, and
 // only those that say where they are dialled over its transport, if any does.
+// Within a geo each leaf has an order of its own, so that leaves spread over the
+// hubs, and one that is added or goes moves no leaf but its own.
 func nearestHubs(s *Stamp, hubs []*Stamp) []StampID {
 	offers := func(h *Stamp) bool { return h.Link.Advertise.For(s.Link.Transport) != "" }
 	anyOffers := slices.ContainsFunc(hubs, offers)
@@ -87,6 +92,13 @@ func nearestHubs(s *Stamp, hubs []*Stamp) []StampID {
 			far = append(far, h.ID)
 		}
 	}
+	rank := func(h StampID) uint64 {
+		sum := sha256.Sum256([]byte(string(s.ID) + " " + string(h)))
+		return binary.BigEndian.Uint64(sum[:])
+	}
+	byRank := func(a, b StampID) int { return cmp.Compare(rank(a), rank(b)) }
+	slices.SortStableFunc(near, byRank)
+	slices.SortStableFunc(far, byRank)
 	return slices.Concat(near, far)
 }
 

@@ -27,7 +27,7 @@ func TestUpLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
 			code := execute(t.Context(), append([]string{"up", "-o", "json"}, args...), &out, &errs)
-			require.Equal(t, exitOK, code, errs.String())
+			require.Equal(t, exitOK, code, "%s%s", errs.String(), out.String())
 			var sum struct{ Sent, Delivered, Lost, Duplicated *int }
 			require.NoError(t, json.Unmarshal(out.Bytes(), &sum), out.String())
 			require.Positive(t, *sum.Sent)
