@@ -34,7 +34,9 @@ func NewSloth(t testing.TB, addr, connect, subject string) *Sloth {
 	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	require.NoError(t, c.(*net.TCPConn).SetReadBuffer(64<<10))
+	tcp, ok := c.(*net.TCPConn)
+	require.True(t, ok)
+	require.NoError(t, tcp.SetReadBuffer(64<<10))
 	_, err = fmt.Fprintf(c, "CONNECT %s\r\nSUB %s slow 1\r\nPING\r\n", connect, subject)
 	require.NoError(t, err)
 	return &Sloth{conn: c}
