@@ -26,12 +26,14 @@ type keeper struct {
 func (k *keeper) Run(ctx context.Context, ready func()) error {
 	called := false
 	k.board.set(k.name, "starting")
+	began := time.Now()
 	for wait := firstRerun; ; wait = min(2*wait, lastRerun) {
 		err := k.run(ctx, func() {
 			k.board.set(k.name, "ok")
 			wait = firstRerun
 			if !called {
 				called = true
+				k.log.Debug("part ready", "component", k.name, "after", time.Since(began).Round(time.Millisecond))
 				ready()
 			}
 		})

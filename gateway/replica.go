@@ -106,6 +106,7 @@ func (g *Gateway) replicaMetrics() {
 func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error {
 	lease, err := lead.New(lead.Config{
 		Relay: c.relay, Name: g.opts.Replica.Name, Replicas: g.replicas(), Log: g.log.With("component", "lead"),
+		Gone: func(ctx context.Context, holder string) bool { return g.unreached(ctx, c.relay, holder) },
 	})
 	if err != nil {
 		return err
@@ -126,6 +127,7 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	var s run.Stack
 	s.Push("catch", &keeper{name: "catch", run: catcher.Run, board: g.board, log: g.log})
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
+	s.Push("reach", run.Func(func(ctx context.Context, ready func()) error { return g.answerReach(ctx, ready, c.relay) }))
 	s.Push("pending", run.Func(func(ctx context.Context, ready func()) error { return g.answerPending(ctx, ready, c.relay) }))
 	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier, catcher) }))
 	s.Push("lead", run.Func(func(ctx context.Context, ready func()) error {
@@ -213,6 +215,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	defer g.bridge.Store(nil)
 	defer g.board.clear("tasks", "inbox", "canary answers", "outbox", "canary")
 	t := g.newTide(c)
+	delivering := make(chan struct{})
 	var s run.Stack
 	s.Push("tide", run.Func(t.watch))
 	for _, part := range []struct {
@@ -225,9 +228,28 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 		{"outbox", t.anew(p.outbox.Run)},
 		{"canary", p.asker.Run},
 	} {
-		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
+		k := &keeper{name: part.name, run: part.run, board: g.board, log: g.log}
+		if part.name != "inbox" {
+			s.Push(part.name, k)
+			continue
+		}
+		// The way out does not wait for the way in: both take their time.
+		s.Push(part.name, run.Func(func(ctx context.Context, ready func()) error {
+			ready()
+			return k.Run(ctx, func() { close(delivering) })
+		}))
 	}
-	if err := s.Run(ctx, func() { g.log.Info("events move", "component", "lead") }); err != nil {
+	s.Push("news", run.Func(func(ctx context.Context, ready func()) error {
+		ready()
+		select {
+		case <-delivering:
+			g.log.Info("events move", "component", "lead")
+		case <-ctx.Done():
+		}
+		<-ctx.Done()
+		return nil
+	}))
+	if err := s.Run(ctx, func() {}); err != nil {
 		g.log.Error("parts ended", "err", err)
 	}
 }

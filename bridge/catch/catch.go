@@ -28,13 +28,15 @@ const (
 	maxFlying  = 2048                   // sent and not answered
 	answerTime = time.Second            // for the stream's leader
 	retryTime  = 100 * time.Millisecond // after an answer that it was not stored
-	strayTime  = 5 * time.Second        // until one that nobody told of is stored by whoever has it
+	strayTime  = 5 * time.Second        // until one that the active replica has not heard is stored by whoever has it
+	clearTime  = 500 * time.Millisecond // between what an active one says of what it holds
 	drainTime  = 3 * time.Second        // for what is left at the end
 	tellTime   = 5 * time.Millisecond   // between what is stored and what is told
 )
 
 // stored begins the subject on which a replica tells what it has stored; its
-// name follows.
+// name follows. An empty message says that it is active, and holds nothing that
+// is older than strayTime/2: what another one has held for longer it never heard.
 const stored = "lead.stored."
 
 // Config is what a Catcher needs. All fields but Metrics are required.

@@ -42,6 +42,7 @@ type bench struct {
 	t      *testing.T
 	stamp  *natstest.Stamp
 	client *nats.Conn
+	run    func(name string) *catch.Catcher
 	a, b   *catch.Catcher
 	sent   int
 }
@@ -55,7 +56,7 @@ func newBench(t *testing.T) *bench {
 	router := bridge.NewRouter(view)
 	s := natstest.StartStamp(t)
 	b := &bench{t: t, stamp: s, client: s.Connect("app")}
-	run := func(name string) *catch.Catcher {
+	b.run = func(name string) *catch.Catcher {
 		c, err := catch.New(catch.Config{
 			Relay: s.Connect("relay"), Name: name, Router: func() *bridge.Router { return router }, Log: slog.New(slog.DiscardHandler),
 		})
@@ -70,7 +71,7 @@ func newBench(t *testing.T) *bench {
 		})
 		return c
 	}
-	b.a, b.b = run("a"), run("b")
+	b.a, b.b = b.run("a"), b.run("b")
 	return b
 }
 
@@ -164,14 +165,35 @@ func TestStreamThatIsNotThereLosesNothing(t *testing.T) {
 	require.Zero(t, b.a.State().Lost)
 }
 
-// TestStrayIsStored: nobody is active, as in a replica that is cut off.
+// TestStrayIsStored: the active one did not hear what another one did, as when
+// that was cut off.
 func TestStrayIsStored(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.publish(1)
+	require.Eventually(t, func() bool { return b.b.State().Waiting == 1 }, long, time.Millisecond)
 	s := b.stream()
+	late := b.run("late")
+	late.SetActive(true)
 	require.Eventually(t, func() bool {
 		info, err := s.Info(t.Context())
 		return err == nil && info.State.Msgs > 0
 	}, long, 10*time.Millisecond)
+	require.Zero(t, late.State().Waiting)
+}
+
+// TestNobodyStoresOutOfTurn: while nobody is active, everything waits for who
+// will be, however long that takes, and keeps its order.
+func TestNobodyStoresOutOfTurn(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.stream()
+	b.publish(300)
+	<-time.After(6 * time.Second)
+	info, err := s.Info(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, info.State.Msgs)
+	b.b.SetActive(true)
+	b.publish(300)
+	b.requireStored(s)
 }

@@ -11,6 +11,7 @@
 // that becomes active stores what it has not been told of. What an active one
 // that died had stored and not told is stored twice; the targets refuse it.
 //
-// A Catcher that is told nothing of a message for some seconds was cut off from
-// the active one, or there is none, and stores it by itself.
+// A message that the active one has not heard, because its server was cut off
+// from the one that did, is stored by whoever heard it: some seconds later the
+// active one says that it holds nothing that old.
 package catch

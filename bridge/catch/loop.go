@@ -26,6 +26,8 @@ type loop struct {
 	pause  time.Time     // nothing is sent before
 	scan   time.Time     // of the last look at everything
 	early  map[hash]hint // told of and not yet heard
+	clear  time.Time     // when the active one last said that it holds nothing old
+	spoke  time.Time     // when this one last said so
 	tell   []byte        // hashes of what was stored since others were told
 	next   uint64
 	count  int
@@ -67,6 +69,10 @@ func (l *loop) run(ctx context.Context) {
 		case it := <-l.heard:
 			l.take(it)
 		case hashes := <-l.told:
+			if len(hashes) == 0 {
+				l.clear = time.Now()
+				continue
+			}
 			l.forget(hashes)
 		case a := <-l.answers:
 			l.settle(a)
@@ -91,11 +97,13 @@ func (l *loop) setActive(active bool) {
 
 // mine reports whether it is for this replica to store an item now.
 func (l *loop) mine(it *item, now time.Time) bool {
-	wait := strayTime
-	if l.ending {
-		wait = drainTime / 2
+	if l.active || l.ending && now.Sub(it.at) > drainTime/2 {
+		return true
 	}
-	return l.active || now.Sub(it.at) > wait
+	// While nobody is active, or the stream has no leader, it is not this one's
+	// turn, however long that takes: others have it too, and would store it
+	// among later ones.
+	return l.clear.Sub(it.at) > strayTime
 }
 
 // take puts a message behind those of its order.
@@ -260,6 +268,21 @@ func (l *loop) say() {
 	}
 }
 
+// sayClear tells the others now and then that this one is active and has stored
+// what it heard.
+func (l *loop) sayClear(now time.Time) {
+	if !l.active || now.Sub(l.spoke) < clearTime {
+		return
+	}
+	for _, q := range l.queues {
+		if now.Sub(q[0].at) > strayTime/2 {
+			return
+		}
+	}
+	l.spoke = now
+	_ = l.cfg.Relay.Publish(stored+l.cfg.Name, nil) // said again soon
+}
+
 // again gives up on answers that do not come, and sends what waits.
 func (l *loop) again(now time.Time) {
 	l.say()
@@ -273,6 +296,7 @@ func (l *loop) again(now time.Time) {
 		return
 	}
 	l.scan = now
+	l.sayClear(now)
 	for h, e := range l.early {
 		if now.Sub(e.at) > 2*strayTime {
 			delete(l.early, h)

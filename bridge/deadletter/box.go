@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -63,7 +64,7 @@ func Open(ctx context.Context, relay, deliver *nats.Conn, replicas int, reg prom
 	if err != nil {
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
-	s, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	s, err := jstream.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: Stream, Subjects: []string{"dlq.>"}, Replicas: max(replicas, 1),
 		Description: "events that were set aside, with the reason",
 		Storage:     jetstream.FileStorage, Discard: jetstream.DiscardOld,

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/internal/jstream"
 )
 
 // An Inbox delivers the events of one stamp. Its exported methods are safe for
@@ -157,7 +159,7 @@ func (in *Inbox) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open jetstream: %w", err)
 	}
-	if in.stream, err = fed.CreateOrUpdateStream(ctx, inStream(in.cfg.Me, in.cfg.Replicas)); err != nil {
+	if in.stream, err = jstream.Ensure(ctx, fed, inStream(in.cfg.Me, in.cfg.Replicas)); err != nil {
 		return fmt.Errorf("open stream %s: %w", StreamIn, err)
 	}
 	relay, err := jetstream.New(in.cfg.Relay, jetstream.WithDefaultTimeout(askTimeout))

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/internal/jstream"
 )
 
 // A progress says which events of RW_IN are settled: delivered, dropped or put
@@ -111,7 +113,7 @@ const stateSubject = "state.inbox"
 var errDeposed = errors.New("another replica delivers the stamp's events")
 
 func openState(ctx context.Context, js jetstream.JetStream, replicas int) (*stateStore, error) {
-	s, err := js.CreateOrUpdateStream(ctx, stateStream(replicas))
+	s, err := jstream.Ensure(ctx, js, stateStream(replicas))
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", StreamState, err)
 	}

@@ -14,6 +14,11 @@
 // and waits for TTL and a margin. Both use the monotonic clock of their own
 // machine, so a wrong wall clock makes no difference.
 //
+// Where it is known that a holder reaches no majority (Config.Gone) the others do
+// not wait. It may then believe for the rest of TTL that it is active, and cannot
+// do more than a holder that was suspended and goes on: what it writes needs the
+// majority too, and is written on a condition.
+//
 // On disk: RW_LEAD, in account RELAY. Losing it or rolling it back makes the
 // replicas choose again, after at most TTL and margin.
 package lead

@@ -21,6 +21,8 @@ const (
 	// margin is the part of TTL that others wait longer: for clocks that run at
 	// different speeds, and for the holder to stop.
 	margin = 5
+	// asks is the part of TTL for which an answer to one question is waited for.
+	asks = 4
 	// looks is how many times others look at the lease while it lasts.
 	looks = 10
 )
@@ -32,6 +34,10 @@ type Config struct {
 	Replicas int        // of the stream
 	TTL      time.Duration
 	Log      *slog.Logger
+	// Gone reports whether a holder is sure to reach no majority of the
+	// replicas, so that it renews its lease no more and the others need not wait
+	// for its end. nil is never.
+	Gone func(ctx context.Context, holder string) bool
 }
 
 // A State is what is known of a lease.
@@ -61,6 +67,9 @@ func New(cfg Config) (*Lease, error) {
 	}
 	if cfg.TTL == 0 {
 		cfg.TTL = DefaultTTL
+	}
+	if cfg.Gone == nil {
+		cfg.Gone = func(context.Context, string) bool { return false }
 	}
 	s, err := newStore(cfg.Relay, cfg.Name, cfg.Replicas)
 	if err != nil {
@@ -149,9 +158,10 @@ type watch struct {
 // tryTake takes the lease if nobody can have it any more.
 func (w *watch) tryTake(ctx context.Context) (grant, bool) {
 	l := w.l
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.TTL)
-	defer cancel()
-	seq, last, err := l.store.last(ctx)
+	// A question that meets no leader is not answered when there is one again.
+	asking, cancel := context.WithTimeout(ctx, l.cfg.TTL/asks)
+	seq, last, err := l.store.last(asking)
+	cancel()
 	if err != nil {
 		l.note(func(s *State) { s.Err = err.Error() })
 		return grant{}, false
@@ -161,9 +171,11 @@ func (w *watch) tryTake(ctx context.Context) (grant, bool) {
 	}
 	l.note(func(s *State) { s.Holder, s.Err = last.holder(), "" })
 	free := seq == 0 || last.Released || last.Token == l.store.token
-	if !free && time.Since(w.at) < l.cfg.TTL+l.cfg.TTL/margin {
+	if !free && time.Since(w.at) < l.cfg.TTL+l.cfg.TTL/margin && !l.cfg.Gone(ctx, last.Holder) {
 		return grant{}, false
 	}
+	ctx, cancel = context.WithTimeout(ctx, l.cfg.TTL)
+	defer cancel()
 	sent := time.Now()
 	got, err := l.store.write(ctx, seq, false)
 	if err != nil {
@@ -227,6 +239,14 @@ func (l *Lease) keep(ctx context.Context, g grant, done <-chan struct{}) (grant,
 	defer wg.Wait()
 	defer cancel()
 	busy := false
+	ask := func() {
+		if busy {
+			return
+		}
+		busy = true
+		was := g
+		wg.Go(func() { next, err := l.renew(asking, was); answers <- answer{next, err} })
+	}
 	tick := time.NewTicker(l.cfg.TTL / renewals)
 	defer tick.Stop()
 	end := time.NewTimer(time.Until(g.until))
@@ -243,12 +263,9 @@ func (l *Lease) keep(ctx context.Context, g grant, done <-chan struct{}) (grant,
 		case <-end.C:
 			return g, errExpired
 		case <-tick.C:
-			if busy {
-				continue
-			}
-			busy = true
-			was := g
-			wg.Go(func() { next, err := l.renew(asking, was); answers <- answer{next, err} })
+			ask()
+		case <-l.taken: // another says so
+			ask()
 		case a := <-answers:
 			busy = false
 			switch {

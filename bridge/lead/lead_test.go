@@ -35,16 +35,18 @@ type ring struct {
 	stamp  *natstest.Stamp
 	acting atomic.Int32
 	turns  chan string // who began to act
+	ttl    time.Duration
+	gone   func(context.Context, string) bool
 }
 
 func newRing(t *testing.T) *ring {
-	return &ring{t: t, stamp: natstest.StartStamp(t), turns: make(chan string, 100)}
+	return &ring{t: t, stamp: natstest.StartStamp(t), turns: make(chan string, 100), ttl: ttl}
 }
 
 func (r *ring) rival(name string) *rival {
 	r.t.Helper()
 	nc := r.stamp.Connect("relay")
-	l, err := lead.New(lead.Config{Relay: nc, Name: name, Replicas: 1, TTL: ttl, Log: slog.New(slog.DiscardHandler)})
+	l, err := lead.New(lead.Config{Relay: nc, Name: name, Replicas: 1, TTL: r.ttl, Gone: r.gone, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(r.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -131,4 +133,26 @@ func TestLeaseOutlivesALostStream(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, js.DeleteStream(t.Context(), lead.Stream))
 	require.Equal(t, "a", r.next())
+}
+
+// TestGoneHolderIsFollowedAtOnce: a holder that is sure to reach no majority is
+// not waited for.
+func TestGoneHolderIsFollowedAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRing(t)
+	var gone atomic.Bool
+	r.ttl, r.gone = time.Hour, func(_ context.Context, holder string) bool { return holder == "a" && gone.Load() }
+	a := r.rival("a")
+	require.Equal(t, "a", r.next())
+	a.nc.Close()
+	r.ttl = ttl
+	b := r.rival("b")
+	require.Eventually(t, func() bool { return b.State().Holder == "a" }, long, time.Millisecond)
+	require.False(t, b.State().Active)
+	r.acting.Add(-1) // a cannot know
+	before := time.Now()
+	gone.Store(true)
+	require.Equal(t, "b", r.next())
+	require.Less(t, time.Since(before), ttl)
+	r.acting.Add(1)
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/internal/jstream"
 )
 
 // The stream of this package and the subject of its records.
@@ -61,7 +63,7 @@ func newStore(relay *nats.Conn, name string, replicas int) (*store, error) {
 // by one goroutine at a time.
 func (s *store) last(ctx context.Context) (uint64, record, error) {
 	if s.stream == nil {
-		stream, err := s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		stream, err := jstream.Ensure(ctx, s.js, jetstream.StreamConfig{
 			Name: Stream, Subjects: []string{Subject}, Replicas: s.replicas,
 			Description: "which replica is active",
 			Storage:     jetstream.FileStorage, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld,

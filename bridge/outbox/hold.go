@@ -12,6 +12,7 @@ import (
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/internal/crash"
+	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -25,7 +26,7 @@ type hold struct {
 }
 
 func openHold(ctx context.Context, js jetstream.JetStream, replicas int) (*hold, error) {
-	s, err := js.CreateOrUpdateStream(ctx, holdStream(replicas))
+	s, err := jstream.Ensure(ctx, js, holdStream(replicas))
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", StreamHold, err)
 	}
@@ -146,17 +147,10 @@ func heldMsg(target topology.StampID, it *item) *nats.Msg {
 // Outbox.open for why it is made anew.
 func (h *hold) consumer(ctx context.Context, target topology.StampID) (jetstream.Consumer, error) {
 	name := "to-" + string(target)
-	if err := resetConsumer(ctx, h.js, StreamHold, name); err != nil {
-		return nil, err
-	}
-	c, err := h.js.CreateConsumer(ctx, StreamHold, jetstream.ConsumerConfig{
+	return freshConsumer(ctx, h.js, StreamHold, jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: holdPrefix + string(target) + ".>",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 2 * maxItems,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("open consumer of %s: %w", StreamHold, err)
-	}
-	return c, nil
 }
 
 // heldItem makes an item of a message of RW_HOLD.

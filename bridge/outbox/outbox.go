@@ -15,6 +15,7 @@ import (
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/internal/crash"
+	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -167,11 +168,11 @@ func (o *Outbox) reset() {
 }
 
 // open makes the streams and a fresh consumer. What a consumer of an earlier
-// process left unacknowledged is still in the work queue, so a new consumer
+// process left unacknowledged is still in the work queue, so a fresh consumer
 // reads it again at once and in order, instead of after its ack wait.
 func (o *Outbox) open(ctx context.Context) (jetstream.Consumer, error) {
 	js := o.js
-	stream, err := js.CreateOrUpdateStream(ctx, outStream(o.cfg.Router(), o.cfg.Replicas))
+	stream, err := jstream.Ensure(ctx, js, outStream(o.cfg.Router(), o.cfg.Replicas))
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", StreamOut, err)
 	}
@@ -182,17 +183,10 @@ func (o *Outbox) open(ctx context.Context) (jetstream.Consumer, error) {
 	}
 	o.hold = hold
 	o.openOnce.Do(func() { close(o.ready) })
-	if err := resetConsumer(ctx, js, StreamOut, "router"); err != nil {
-		return nil, err
-	}
-	cons, err := js.CreateConsumer(ctx, StreamOut, jetstream.ConsumerConfig{
+	return freshConsumer(ctx, js, StreamOut, jetstream.ConsumerConfig{
 		Durable: "router", AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: 30 * time.Second, MaxAckPending: maxUnsettled,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("open consumer of %s: %w", StreamOut, err)
-	}
-	return cons, nil
 }
 
 // Recapture makes the server capture the subjects of the current Router's

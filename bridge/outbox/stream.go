@@ -1,11 +1,9 @@
 package outbox
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -76,29 +74,8 @@ func (d *deliveries) next(m jetstream.Msg) error {
 		return fmt.Errorf("read metadata: %w", err)
 	}
 	if meta.Sequence.Consumer != uint64(*d)+1 {
-		return errGap
+		return fmt.Errorf("%w: number %d of the stream is delivery %d and not %d", errGap, meta.Sequence.Stream, meta.Sequence.Consumer, uint64(*d)+1)
 	}
 	*d++
 	return nil
-}
-
-// resetTime bounds one try to delete a consumer. The answer comes from whoever
-// leads it, which may be nobody; the next try finds that it is gone.
-const resetTime = 300 * time.Millisecond
-
-// resetConsumer deletes a consumer that an earlier run has left.
-func resetConsumer(ctx context.Context, js jetstream.JetStream, stream, name string) error {
-	var err error
-	for range 5 {
-		asking, cancel := context.WithTimeout(ctx, resetTime)
-		err = js.DeleteConsumer(asking, stream, name)
-		cancel()
-		if err == nil || errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return nil
-		}
-		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
-	}
-	return fmt.Errorf("reset consumer of %s: %w", stream, err)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/jstream"
 )
 
 // Stream is the name of the stream of tasks, in account RELAY of the local
@@ -47,7 +48,7 @@ func openStore(ctx context.Context, relay *nats.Conn, replicas int) (*store, err
 	if err != nil {
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
-	s, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	s, err := jstream.Ensure(ctx, js, jetstream.StreamConfig{
 		Name: Stream, Subjects: []string{"task.>"}, Replicas: max(replicas, 1),
 		Description: "tasks that control planes of this stamp gave to others",
 		Storage:     jetstream.FileStorage, Discard: jetstream.DiscardOld,

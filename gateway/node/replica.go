@@ -200,6 +200,13 @@ func (n *Node) Replicas() ReplicaState {
 	return s
 }
 
+// ReplicaServer returns the name of the local server of a replica of the stamp.
+func (n *Node) ReplicaServer(name string) string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return string(n.plan.view.Me.ID) + "." + name
+}
+
 // RouteAddrs returns where the routes of the two servers listen, as host:port;
 // empty if there are none.
 func (n *Node) RouteAddrs() (local, link string) {

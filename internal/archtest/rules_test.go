@@ -18,12 +18,12 @@ var imports = map[string][]string{
 	// What an event is and where it goes. Pure. The mechanisms below it know
 	// the vocabulary and nothing of each other.
 	"bridge":            {"topology"},
-	"bridge/outbox":     {"bridge", "internal/crash", "topology"},
-	"bridge/inbox":      {"bridge", "internal/crash", "topology"},
-	"bridge/deadletter": {"bridge", "topology"},
+	"bridge/outbox":     {"bridge", "internal/crash", "internal/jstream", "topology"},
+	"bridge/inbox":      {"bridge", "internal/crash", "internal/jstream", "topology"},
+	"bridge/deadletter": {"bridge", "internal/jstream", "topology"},
 	"bridge/live":       {"bridge", "topology"},
-	"bridge/task":       {"bridge", "topology"},
-	"bridge/lead":       {},
+	"bridge/task":       {"bridge", "internal/jstream", "topology"},
+	"bridge/lead":       {"internal/jstream"},
 	"bridge/catch":      {"bridge", "topology"},
 	"bridge/canary":     {"bridge", "topology"},
 
@@ -42,6 +42,7 @@ var imports = map[string][]string{
 	"internal/archtest": {},
 	"internal/crash":    {},
 	"internal/health":   {},
+	"internal/jstream":  {},
 	"internal/natstest": {},
 	"internal/run":      {},
 	"internal/yamlfile": {},
@@ -100,7 +101,7 @@ var outsiders = []outsider{
 		"github.com/nats-io/nats.go",
 		[]string{
 			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
-			"gateway", "internal/demo", "internal/natstest", "test",
+			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,
 		"vocabulary is pure; only mechanisms talk to NATS",

@@ -101,7 +101,7 @@ func (p *process) captured(n int) {
 
 func (p *process) connect() *nats.Conn {
 	p.t.Helper()
-	nc, err := nats.Connect("nats://"+p.client, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	nc, err := nats.Connect("nats://"+p.client, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.IgnoreDiscoveredServers())
 	require.NoError(p.t, err)
 	p.t.Cleanup(nc.Close)
 	return nc

@@ -160,15 +160,20 @@ type stream struct {
 	mu   sync.Mutex // guards the following fields
 	seen []string
 	at   []time.Time
+	once map[string]bool // what of seen
 }
+
+// distinct returns how many events have arrived. s.mu is held.
+func (s *stream) distinct() int { return len(s.once) }
 
 func (c *crew) stream(name, subject string, from, to *process) *stream {
 	c.t.Helper()
-	s := &stream{t: c.t, name: name, subject: subject, from: from.connect(), to: to.connect()}
+	s := &stream{t: c.t, name: name, subject: subject, from: from.connect(), to: to.connect(), once: map[string]bool{}}
 	_, err := s.to.Subscribe(subject, func(m *nats.Msg) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.seen, s.at = append(s.seen, string(m.Data)), append(s.at, time.Now())
+		s.once[string(m.Data)] = true
 	})
 	require.NoError(c.t, err)
 	require.NoError(c.t, s.to.Flush())
