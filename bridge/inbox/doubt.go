@@ -154,7 +154,7 @@ func (in *Inbox) watchPlanes(now time.Time) {
 }
 
 func (in *Inbox) doubtGiven(g *given, times int) {
-	delete(in.givens.byID, g.id)
+	in.givens.remove(g.id)
 	in.dirty = true
 	if l := in.lanes[g.subject]; l != nil {
 		l.written(g.seq)

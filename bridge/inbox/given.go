@@ -20,6 +20,7 @@ type given struct {
 	within  time.Duration   // how long its origin lets planes start, if it waits for this stamp alone
 	to      map[uint64]bool // who subscribed then
 	times   int             // that it was given again for want of an answer
+	gone    bool            // answered, or let go of
 }
 
 // Bounds of what is remembered, and of the latest of it that is stored. A plane
@@ -33,7 +34,7 @@ const (
 // givens are owned by run.
 type givens struct {
 	byID      map[string]*given
-	order     []*given        // oldest first; those that are answered are skipped
+	order     []*given        // oldest first; those that are gone are skipped
 	answering map[string]bool // subjects whose planes are known to answer
 	letGo     map[string]bool // ids of tasks that this stamp has let go of
 }
@@ -67,39 +68,48 @@ func (gs *givens) release(id string) {
 	if len(gs.letGo) >= maxGiven {
 		clear(gs.letGo) // their origins have heard of it long since
 	}
-	delete(gs.byID, id)
+	gs.remove(id)
 	gs.letGo[id] = true
+}
+
+func (gs *givens) remove(id string) {
+	if g := gs.byID[id]; g != nil {
+		g.gone = true
+		delete(gs.byID, id)
+	}
 }
 
 // trim forgets the oldest beyond the bounds.
 func (gs *givens) trim(now time.Time) {
 	if len(gs.order) > 2*len(gs.byID)+maxGiven { // one that is never answered keeps those that are
-		gs.order = slices.DeleteFunc(gs.order, func(g *given) bool { return gs.byID[g.id] != g })
+		gs.order = slices.DeleteFunc(gs.order, func(g *given) bool { return g.gone })
 	}
 	for len(gs.order) > 0 {
 		g := gs.order[0]
-		if gs.byID[g.id] == g && len(gs.byID) <= maxGiven && now.Sub(g.at) < givenFor {
+		if !g.gone && len(gs.byID) <= maxGiven && now.Sub(g.at) < givenFor {
 			return
 		}
-		if gs.byID[g.id] == g {
-			delete(gs.byID, g.id)
+		if !g.gone {
+			gs.remove(g.id)
 		}
 		gs.order = gs.order[1:]
 	}
 }
 
 // seqs returns the latest that are not answered, and all that are in doubt, as
-// inclusive ranges in order.
+// inclusive ranges in order. It is asked with every progress, and looks at some
+// thousands where planes do not answer.
 func (gs *givens) seqs(doubts map[string]*doubt) [][2]uint64 {
-	seqs := make([]uint64, 0, 64)
+	seqs := make([]uint64, 0, min(storedGiven, len(gs.byID))+len(doubts))
 	for _, d := range doubts {
 		seqs = append(seqs, d.w.seq)
 	}
 	for i := len(gs.order) - 1; i >= 0 && len(seqs) < storedGiven+len(doubts); i-- {
-		if g := gs.order[i]; gs.byID[g.id] == g {
+		if g := gs.order[i]; !g.gone {
 			seqs = append(seqs, g.seq)
 		}
 	}
+	slices.Reverse(seqs) // mostly they are in order then
 	return ranges(seqs)
 }
 
@@ -162,7 +172,7 @@ func (in *Inbox) answered(id string) {
 		}
 		return
 	}
-	delete(in.givens.byID, id)
+	in.givens.remove(id)
 	in.givens.answering[g.subject] = true
 	in.dirty = true
 	if l := in.lanes[g.subject]; l != nil && l.written(g.seq) {

@@ -14,6 +14,8 @@
 // an event is stored once here on the fast path and twice while its target is
 // away.
 //
-// After a crash everything unacknowledged is read again and sent again with
-// the same key; the target's stream refuses the second copy.
+// What is settled is removed from RW_OUT in passing, many events at a time: an
+// acknowledgement for each would cost an eighth of all the work. After a crash
+// everything that is still there is read again and sent again with the same
+// key; the target's stream refuses the second copy.
 package outbox

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
@@ -27,6 +29,11 @@ type lane struct {
 	old     atomic.Bool  // some of that may be from before the start
 	lastAck atomic.Int64 // when the target last stored an event, in Unix nanoseconds
 
+	// The counters of this target: finding one by its label costs more than
+	// counting.
+	forwarded, acked prometheus.Counter
+	ackSeconds       prometheus.Observer
+
 	lastErr string // owned by run
 }
 
@@ -42,6 +49,9 @@ type LaneState struct {
 
 func newLane(o *Outbox, target topology.StampID, held uint64) *lane {
 	l := &lane{o: o, target: target, in: make(chan *item, 256), acks: make(chan ack, 4096), look: make(chan struct{}, 1)}
+	to := string(target)
+	l.forwarded, l.acked = o.metrics.forwarded.WithLabelValues(to), o.metrics.acked.WithLabelValues(to)
+	l.ackSeconds = o.metrics.ackSeconds.WithLabelValues(to)
 	l.held.Store(int64(held)) //nolint:gosec // a count of messages
 	l.old.Store(held > 0)
 	l.state.Store(&LaneState{Target: target, Holding: held > 0, Since: time.Now()})
@@ -159,14 +169,14 @@ func (l *lane) settle(f *flight, a ack) (stored bool, err error) {
 		return false, a.err
 	}
 	took, err := f.settle(a.seq)
-	l.o.metrics.acked.WithLabelValues(string(l.target)).Inc()
-	l.o.metrics.ackSeconds.WithLabelValues(string(l.target)).Observe(took.Seconds())
+	l.acked.Inc()
+	l.ackSeconds.Observe(took.Seconds())
 	l.lastAck.Store(time.Now().UnixNano())
 	return true, err
 }
 
 func (l *lane) send(it *item) error {
-	l.o.metrics.forwarded.WithLabelValues(string(l.target)).Inc()
+	l.forwarded.Inc()
 	defer crash.At(crash.OutboxSent)
 	return l.o.cfg.Fed.PublishMsg(it.msg)
 }

@@ -14,8 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringway/ringway/bridge"
-	"github.com/ringway/ringway/internal/crash"
-	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -73,10 +71,8 @@ type Outbox struct {
 
 	answered answeredSet
 	readTo   atomic.Uint64 // everything captured up to here was read
-	before   uint64        // the last that was captured before the start; owned by Run
 
-	busy busySet // sequences of RW_OUT that lanes still have
-	wg   sync.WaitGroup
+	wg sync.WaitGroup
 }
 
 // New checks cfg and returns an Outbox that does nothing until Run.
@@ -121,7 +117,7 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 	defer o.wg.Wait()
 	defer o.reset()
 	defer cancel()
-	cons, err := o.open(ctx)
+	out, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,21 +136,13 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 	for target, n := range held {
 		o.startLane(target, n)
 	}
-	pull := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1000)}
-	if o.cfg.Replicas > 1 {
-		pull = append(pull, jetstream.PullHeartbeat(heartbeat))
-	}
-	msgs, err := cons.Messages(pull...)
+	r, err := o.newReader(ctx, out)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", StreamOut, err)
+		return err
 	}
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer func() { // also where a failed read ends the run
-		stop()
-		msgs.Stop()
-	}()
+	defer r.stop()
 	ready()
-	return o.read(ctx, msgs, cons.CachedInfo().NumPending)
+	return r.run(ctx)
 }
 
 // reset forgets what an earlier run had in hand: it is still in the streams.
@@ -164,29 +152,18 @@ func (o *Outbox) reset() {
 	o.lanes, o.running = map[topology.StampID]*lane{}, nil
 	o.answered.caughtUp(false)
 	o.readTo.Store(0)
-	o.busy.reset()
 }
 
-// open makes the streams and a fresh consumer. What a consumer of an earlier
-// process left unacknowledged is still in the work queue, so a fresh consumer
-// reads it again at once and in order, instead of after its ack wait.
-func (o *Outbox) open(ctx context.Context) (jetstream.Consumer, error) {
-	js := o.js
-	stream, err := jstream.Ensure(ctx, js, outStream(o.cfg.Router(), o.cfg.Replicas))
-	if err != nil {
-		return nil, fmt.Errorf("open stream %s: %w", StreamOut, err)
-	}
-	o.before = stream.CachedInfo().State.LastSeq
-	hold, err := openHold(ctx, js, o.cfg.Replicas)
-	if err != nil {
+// open makes the streams.
+func (o *Outbox) open(ctx context.Context) (out jetstream.Stream, err error) {
+	if out, err = openOut(ctx, o.js, o.cfg.Router(), o.cfg.Replicas); err != nil {
 		return nil, err
 	}
-	o.hold = hold
+	if o.hold, err = openHold(ctx, o.js, o.cfg.Replicas); err != nil {
+		return nil, err
+	}
 	o.openOnce.Do(func() { close(o.ready) })
-	return freshConsumer(ctx, js, StreamOut, jetstream.ConsumerConfig{
-		Durable: "router", AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: 30 * time.Second, MaxAckPending: maxUnsettled,
-	})
+	return out, nil
 }
 
 // Recapture makes the server capture the subjects of the current Router's
@@ -197,133 +174,8 @@ func (o *Outbox) Recapture(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if _, err := o.js.UpdateStream(ctx, outStream(o.cfg.Router(), o.cfg.Replicas)); err != nil {
-		return fmt.Errorf("update stream %s: %w", StreamOut, err)
-	}
-	return nil
-}
-
-// read handles what comes. Of it, backlog events were captured before.
-func (o *Outbox) read(ctx context.Context, msgs jetstream.MessagesContext, backlog uint64) error {
-	var seen deliveries
-	for n := uint64(0); ; n++ {
-		if n == backlog {
-			o.readTo.Store(max(o.before, o.readTo.Load()))
-			o.answered.caughtUp(true)
-			o.cfg.Tasks.CaughtUp()
-		}
-		m, err := msgs.Next()
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to stop
-		}
-		if err != nil {
-			return fmt.Errorf("read %s: %w", StreamOut, err)
-		}
-		if err := seen.next(m); err != nil {
-			return fmt.Errorf("read %s: %w", StreamOut, err)
-		}
-		err = o.handle(ctx, m)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to stop; the event is still in RW_OUT
-		}
-		if err != nil {
-			// Not settled: the server offers the event again after the ack wait.
-			o.cfg.Log.Warn("event not settled, will try again", "err", err)
-		}
-	}
-}
-
-// handle settles one captured event, or hands it to the lanes that will.
-func (o *Outbox) handle(ctx context.Context, m jetstream.Msg) error {
-	meta, err := m.Metadata()
-	if err != nil {
-		return fmt.Errorf("read metadata: %w", err)
-	}
-	crash.At(crash.OutboxRead)
-	seq := meta.Sequence.Stream
-	if !o.busy.add(seq) {
-		return m.InProgress() // offered again while a lane still has it
-	}
-	if meta.NumDelivered == 1 {
-		o.metrics.captured.Inc()
-	}
-	ev := o.capture(m, seq, meta.Timestamp)
-	ev.fits(len(m.Data()), o.cfg.Fed.MaxPayload())
-	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
-		o.answered.add(e.TriggeredID)
-		if o.cfg.Planes != nil {
-			o.cfg.Planes.Answered(e.TriggeredID)
-		}
-	}
-	o.readTo.Store(max(seq, o.readTo.Load()))
-	if ev.decision.Refused != bridge.ReasonNone {
-		defer o.busy.remove(seq)
-		return o.refuse(ctx, m, ev)
-	}
-	return o.dispatch(ctx, m, ev)
-}
-
-// refuse puts an event aside and lets it go.
-func (o *Outbox) refuse(ctx context.Context, m jetstream.Msg, ev captured) error {
-	o.metrics.refused.WithLabelValues(string(ev.decision.Refused)).Inc()
-	o.cfg.Log.Debug("event refused", "subject", ev.subject, "reason", ev.decision.Refused)
-	err := o.cfg.DeadLetters.Put(ctx, bridge.Letter{
-		Side: bridge.SideOut, Reason: ev.decision.Refused, Detail: ev.decision.Tried,
-		Subject: ev.subject, From: o.cfg.Me, Key: ev.key, Captured: ev.at, Body: m.Data(),
-	})
-	if err != nil {
-		return err
-	}
-	return m.Ack()
-}
-
-// dispatch gives one copy to the lane of each target. The last lane that is
-// done with its copy acknowledges the event.
-func (o *Outbox) dispatch(ctx context.Context, m jetstream.Msg, ev captured) error {
-	left := newCountdown(func() { o.settle(m, ev) })
-	targets := ev.decision.Targets
-	if given := ev.given(m.Data()); given != nil {
-		left.add(1)
-		if err := o.cfg.Tasks.Give(ctx, given, left.done); err != nil {
-			o.busy.remove(ev.seq)
-			return err
-		}
-		targets = given.Decision.Targets
-	}
-	left.add(len(targets))
-	defer left.done()
-	for _, t := range targets {
-		o.metrics.routed.WithLabelValues(string(t.Stamp), t.Rule).Inc()
-		l := o.startLane(t.Stamp, 0)
-		if l == nil {
-			return nil // told to stop; the event is still in RW_OUT
-		}
-		select {
-		case l.in <- ev.item(o.cfg.Me, t, m.Data(), left.done):
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	return nil
-}
-
-// settle lets go of an event that every target has stored. An answer of a plane
-// is the proof that the plane had its task, and stays until the inbox has noted
-// that.
-func (o *Outbox) settle(m jetstream.Msg, ev captured) {
-	crash.At(crash.OutboxStored)
-	ack := func() {
-		o.busy.remove(ev.seq)
-		if err := m.Ack(); err != nil {
-			o.cfg.Log.Warn("event not acknowledged, will be sent again", "err", err)
-		}
-		crash.At(crash.OutboxSettled)
-	}
-	if o.cfg.Planes != nil && ev.event != nil && ev.event.Kind == bridge.KindTaskAnswer {
-		o.cfg.Planes.AfterCommit(ack)
-		return
-	}
-	ack()
+	_, err := openOut(ctx, o.js, o.cfg.Router(), o.cfg.Replicas)
+	return err
 }
 
 // startLane returns the lane of target, which is started at its first event;

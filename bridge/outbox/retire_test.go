@@ -13,7 +13,6 @@ import (
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/outbox"
-	"github.com/ringway/ringway/internal/natstest"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -33,9 +32,7 @@ func without(t *testing.T) *bridge.Router {
 // removed. What is held for it is set aside, and what others get goes on.
 func TestEventsOfARemovedStampBecomeLetters(t *testing.T) {
 	t.Parallel()
-	s := &sender{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100)}
-	s.app = s.srv.Connect("app")
-	s.start()
+	s := newSender(t)
 	s.stop()
 	both := router(t, "a")
 	var now atomic.Pointer[bridge.Router]

@@ -1,9 +1,6 @@
 package outbox
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // A countdown calls a function when the last of its parties is done.
 type countdown struct {
@@ -25,36 +22,4 @@ func (c *countdown) done() {
 	if c.left.Add(-1) == 0 {
 		c.then()
 	}
-}
-
-// A busySet is a set of sequences, safe for concurrent use.
-type busySet struct {
-	mu  sync.Mutex
-	set map[uint64]struct{}
-}
-
-// add reports whether seq was not in the set.
-func (b *busySet) add(seq uint64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.set == nil {
-		b.set = map[uint64]struct{}{}
-	}
-	if _, ok := b.set[seq]; ok {
-		return false
-	}
-	b.set[seq] = struct{}{}
-	return true
-}
-
-func (b *busySet) remove(seq uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.set, seq)
-}
-
-func (b *busySet) reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	clear(b.set)
 }

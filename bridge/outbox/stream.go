@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -46,9 +48,28 @@ func outStream(r *bridge.Router, replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: StreamOut, SubjectTransform: transform, Subjects: subjects, Replicas: replicas,
 		Description: "events published in this stamp that not every target has stored",
-		Retention:   jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
+		Retention:   jetstream.LimitsPolicy, Storage: jetstream.FileStorage,
 		Discard: jetstream.DiscardNew,
 	}
+}
+
+// openOut makes RW_OUT, or makes it what it should be. One that is a work queue
+// stays one: the server changes no stream into one or from one, and to make it
+// anew would lose what is published meanwhile.
+func openOut(ctx context.Context, js jetstream.JetStream, r *bridge.Router, replicas int) (jetstream.Stream, error) {
+	config := outStream(r, replicas)
+	was, err := js.Stream(ctx, StreamOut)
+	switch {
+	case err == nil:
+		config.Retention = was.CachedInfo().Config.Retention
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, fmt.Errorf("open stream %s: %w", StreamOut, err)
+	}
+	s, err := jstream.Ensure(ctx, js, config)
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", StreamOut, err)
+	}
+	return s, nil
 }
 
 func holdStream(replicas int) jetstream.StreamConfig {

@@ -77,15 +77,23 @@ type sender struct {
 	js   jetstream.JetStream // of RELAY
 	fed  jetstream.JetStream
 	dead letters
+	box  outbox.DeadLetters // where they go
 	out  *outbox.Outbox
 	stop func()
 }
 
 func newSender(t *testing.T) *sender {
 	t.Helper()
-	s := &sender{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100)}
-	s.app = s.srv.Connect("app")
+	s := newStopped(t)
 	s.start()
+	return s
+}
+
+// newStopped is a sender whose outbox was not started.
+func newStopped(t *testing.T) *sender {
+	t.Helper()
+	s := &sender{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100)}
+	s.app, s.box = s.srv.Connect("app"), s.dead
 	return s
 }
 
@@ -100,7 +108,7 @@ func (s *sender) start() {
 	r := router(s.t, "a")
 	s.out, err = outbox.New(outbox.Config{
 		Me: "a", Relay: relay, Fed: fed, Router: func() *bridge.Router { return r },
-		DeadLetters: s.dead, Tasks: noted{}, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		DeadLetters: s.box, Tasks: noted{}, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())

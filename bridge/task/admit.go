@@ -60,18 +60,26 @@ func (ts *Tasks) stray(a Answer, e *bridge.Event) bridge.Verdict {
 // find returns a task that is known here or in the stream.
 func (ts *Tasks) find(ctx context.Context, id string) (*Task, error) {
 	ts.mu.Lock()
-	t, s := ts.open[id], ts.store
-	if t == nil {
-		t = ts.dirty[id]
-	}
+	t, s := ts.known(id), ts.store
+	_, unsure := ts.unsure[id]
 	ts.mu.Unlock()
 	switch {
-	case t != nil:
+	case t != nil && !unsure:
 		return t, nil
 	case s == nil:
 		return nil, errors.New("tasks are not followed yet")
+	case t != nil:
+		return ts.ascertain(ctx, id)
 	}
 	return s.read(ctx, id)
+}
+
+// known returns a task that is known here. The caller holds mu.
+func (ts *Tasks) known(id string) *Task {
+	if t := ts.open[id]; t != nil {
+		return t
+	}
+	return ts.dirty[id]
 }
 
 // Commit stores what Admit took note of. What was admitted is not settled
@@ -92,7 +100,7 @@ func (ts *Tasks) save(ctx context.Context, tasks []*Task) error {
 		return nil
 	}
 	var errs []error
-	var over []string
+	var over []*Task
 	waits := make([]func() error, 0, len(tasks))
 	for _, t := range tasks {
 		f, err := ts.write(ts.store, t)
@@ -101,7 +109,7 @@ func (ts *Tasks) save(ctx context.Context, tasks []*Task) error {
 			continue
 		}
 		if ts.endsWith(t) {
-			over = append(over, t.ID)
+			over = append(over, t)
 		}
 		waits = append(waits, func() error { return ts.persist(ctx, t, f) })
 	}
@@ -112,11 +120,17 @@ func (ts *Tasks) save(ctx context.Context, tasks []*Task) error {
 		ts.mark(tasks)
 		return fmt.Errorf("store tasks: %w", err)
 	}
-	for _, id := range over {
-		ts.mu.Lock()
-		ts.drop(id)
-		ts.mu.Unlock()
-		if err := ts.store.forget(ctx, id); err != nil {
+	ts.mu.Lock()
+	for _, t := range tasks {
+		t.noted = true
+		ts.leave(t.ID)
+	}
+	for _, t := range over {
+		ts.drop(t.ID)
+	}
+	ts.mu.Unlock()
+	for _, t := range over {
+		if err := ts.store.forget(ctx, t); err != nil {
 			return err
 		}
 	}

@@ -17,5 +17,7 @@
 //
 // What a task is and what an answer does to it is a pure state machine (Task).
 // Tasks keeps the open ones in memory and in the stream RW_TASK, so that a
-// restart, or another replica, goes on where this one stopped.
+// restart, or another replica, goes on where this one stopped. Notes about tasks
+// with one target, nearly all of them, are stored many at a time (batch); a task
+// has a message of its own from its first answer on, which counts.
 package task

@@ -64,7 +64,14 @@ func (ts *Tasks) look(ctx context.Context, now time.Time) {
 	}
 	ts.mu.Unlock()
 	for _, t := range due {
-		if err := ts.lookAt(ctx, t, now); err != nil && ctx.Err() == nil {
+		sure, err := ts.find(ctx, t.ID)
+		if err == nil && sure != t {
+			continue // another, or over: it is looked at next time
+		}
+		if err == nil {
+			err = ts.lookAt(ctx, t, now)
+		}
+		if err != nil && ctx.Err() == nil {
 			ts.cfg.Log.Warn("task not moved on, will try again", "task", t.ID, "err", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,8 +23,11 @@ const Stream = "RW_TASK"
 // Subjects of the stream, each followed by the key of a task's id.
 const (
 	openSubject = "task.open." // a task under way
-	doneSubject = "task.done." // a task that is over
-	bodySubject = "task.body." // its event, while a stamp is being looked for
+	// Followed by a name of its own: tasks with one target, of which nothing
+	// has been heard.
+	askedSubject = "task.asked."
+	doneSubject  = "task.done." // a task that is over
+	bodySubject  = "task.body." // its event, while a stamp is being looked for
 )
 
 // How long a task is known.
@@ -107,56 +111,95 @@ func (s *store) read(ctx context.Context, id string) (*Task, error) {
 		case err != nil:
 			return nil, fmt.Errorf("read task %s: %w", id, err)
 		}
-		return decode(m.Data)
+		t, err := decode(m.Data)
+		if err != nil {
+			return nil, err
+		}
+		t.own, t.noted = subject == openSubject, true
+		return t, nil
 	}
 	return nil, nil
 }
 
-// forget removes what is kept of a task under way.
-func (s *store) forget(ctx context.Context, id string) error {
-	for _, subject := range []string{openSubject, bodySubject} {
-		if err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(subject+keyOf(id))); err != nil {
-			return fmt.Errorf("remove task %s: %w", id, err)
+// forget removes what is kept of a task under way, besides a note in a batch.
+func (s *store) forget(ctx context.Context, t *Task) error {
+	var subjects []string
+	if t.own {
+		subjects = append(subjects, openSubject)
+	}
+	if t.Turn != nil {
+		subjects = append(subjects, bodySubject)
+	}
+	for _, subject := range subjects {
+		if err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(subject+keyOf(t.ID))); err != nil {
+			return fmt.Errorf("remove task %s: %w", t.ID, err)
 		}
 	}
 	return nil
 }
 
-// open returns every task under way.
-func (s *store) open(ctx context.Context) ([]*Task, error) {
-	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(openSubject+">"))
+// writeBatch stores tasks as one message, in the place of an earlier one of the
+// same id.
+func (s *store) writeBatch(ctx context.Context, id string, tasks []byte) error {
+	if _, err := s.js.Publish(ctx, askedSubject+id, tasks); err != nil {
+		return fmt.Errorf("store tasks: %w", err)
+	}
+	return nil
+}
+
+func (s *store) dropBatch(ctx context.Context, id string) error {
+	if err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(askedSubject+id)); err != nil {
+		return fmt.Errorf("remove tasks: %w", err)
+	}
+	return nil
+}
+
+// open returns every task under way that has a message of its own, and every
+// batch.
+func (s *store) open(ctx context.Context) (tasks []*Task, batches []*batch, err error) {
+	cons, err := s.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{openSubject + ">", askedSubject + ">"}})
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", Stream, err)
+		return nil, nil, fmt.Errorf("read %s: %w", Stream, err)
 	}
-	if len(info.State.Subjects) == 0 {
-		return nil, nil
-	}
-	cons, err := s.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{openSubject + ">"}})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", Stream, err)
-	}
-	out := make([]*Task, 0, len(info.State.Subjects))
 	for {
-		batch, err := cons.FetchNoWait(1000)
+		got, err := cons.FetchNoWait(1000)
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", Stream, err)
+			return nil, nil, fmt.Errorf("read %s: %w", Stream, err)
 		}
 		n := 0
-		for m := range batch.Messages() {
+		for m := range got.Messages() {
 			n++
-			t, err := decode(m.Data())
-			if err != nil {
-				continue // written by a later version: its answers are refused
+			// What cannot be read was written by a later version: its answers
+			// are refused.
+			if id, ok := strings.CutPrefix(m.Subject(), askedSubject); ok {
+				if b := readBatch(id, m.Data()); b != nil {
+					batches = append(batches, b)
+				}
+			} else if t, err := decode(m.Data()); err == nil {
+				t.own, t.noted = true, true
+				tasks = append(tasks, t)
 			}
-			out = append(out, t)
 		}
-		if err := batch.Error(); err != nil {
-			return nil, fmt.Errorf("read %s: %w", Stream, err)
+		if err := got.Error(); err != nil {
+			return nil, nil, fmt.Errorf("read %s: %w", Stream, err)
 		}
 		if n == 0 {
-			return out, nil
+			return tasks, batches, nil
 		}
 	}
+}
+
+func readBatch(id string, body []byte) *batch {
+	var tasks []*Task
+	if json.Unmarshal(body, &tasks) != nil {
+		return nil
+	}
+	b := &batch{id: id, size: len(tasks), live: map[string]*Task{}, stored: true}
+	for _, t := range tasks {
+		t.noted = true
+		b.live[t.ID] = t
+	}
+	return b
 }
 
 func decode(b []byte) (*Task, error) {

@@ -38,7 +38,9 @@ type Task struct {
 	Labels   map[string]string `json:"labels,omitempty"`
 	CommitID string            `json:"gitcommitid,omitempty"`
 
-	held map[uint64]bool // sequences in RW_IN of answers that wait
+	held  map[uint64]bool // sequences in RW_IN of answers that wait
+	noted bool            // RW_TASK says who was asked
+	own   bool            // RW_TASK may have a message about this task alone, under way
 }
 
 // A Seat is one stamp's part in a task.

@@ -64,6 +64,8 @@ type Tasks struct {
 	metrics *metrics
 	wake    chan struct{} // one place: something was released
 
+	noteWake chan struct{} // one place: there are notes
+
 	wg sync.WaitGroup // of what waits for a store
 
 	mu       sync.Mutex // guards the following fields
@@ -74,6 +76,10 @@ type Tasks struct {
 	nHeld    int                  // answers that tasks hold
 	over     map[string]struct{}  // ids of the tasks that were over last
 	overIDs  []string             // the same, oldest first
+	notes    []note               // to be stored together
+	batches  map[string]*batch    // by id of a task that has no other message
+	thinned  map[*batch]struct{}  // of them those to be rewritten
+	unsure   map[string]struct{}  // ids that batches of an earlier process name, to be checked
 	orders   map[string]time.Time // ids of answers we wrote, and when
 	strays   []uint64             // answers to tasks that are not known yet
 	released []uint64             // answers that may be looked at again
@@ -94,7 +100,10 @@ func New(cfg Config) (*Tasks, error) {
 	if cfg.MaxWait == 0 {
 		cfg.MaxWait = 72 * time.Hour
 	}
-	return &Tasks{cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), over: map[string]struct{}{}}, nil
+	return &Tasks{
+		cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), noteWake: make(chan struct{}, 1),
+		over: map[string]struct{}{},
+	}, nil
 }
 
 // tick is how often time is looked at.
@@ -112,6 +121,7 @@ func (ts *Tasks) Run(ctx context.Context, ready func()) error {
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
 	defer ts.wg.Wait()
+	ts.wg.Go(func() { ts.keepNotes(ctx) })
 	ready()
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
@@ -120,7 +130,9 @@ func (ts *Tasks) Run(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-clock.C:
+			ts.check(ctx)
 			ts.look(ctx, now)
+			ts.compact(ctx)
 		}
 	}
 }
@@ -131,7 +143,7 @@ func (ts *Tasks) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	left, err := s.open(ctx)
+	left, batches, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -152,7 +164,32 @@ func (ts *Tasks) load(ctx context.Context) error {
 		t.mend(now)
 		ts.keep(t)
 	}
+	ts.loadBatches(batches)
 	return nil
+}
+
+// loadBatches takes over what batches say of tasks that have no message of their
+// own under way. They may be over, which is found out before it matters. What an
+// earlier run did not get to store is stored now. The caller holds mu.
+func (ts *Tasks) loadBatches(all []*batch) {
+	ts.batches, ts.thinned, ts.unsure = map[string]*batch{}, map[*batch]struct{}{}, map[string]struct{}{}
+	for _, b := range all {
+		for id, t := range b.live {
+			if ts.open[id] != nil { // also by a batch that was stored twice
+				delete(b.live, id)
+				continue
+			}
+			ts.batches[id], ts.unsure[id] = b, struct{}{}
+			ts.keep(t)
+		}
+		ts.thin(b)
+	}
+	ts.notes = slices.DeleteFunc(ts.notes, func(n note) bool { return n.ended() != nil })
+	for _, n := range ts.notes {
+		if ts.open[n.task.ID] == nil && !n.task.noted {
+			ts.keep(n.task)
+		}
+	}
 }
 
 // maxOver is of how many tasks that are over it is known without asking the
@@ -213,6 +250,9 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 	ts.keep(t)
 	store := ts.store
 	ts.mu.Unlock()
+	if len(t.Seats) == 1 && t.Turn == nil {
+		return ts.note(ctx, t, stored)
+	}
 	if t.Turn != nil {
 		if err := store.writeBody(ctx, g); err != nil {
 			return err
@@ -221,10 +261,6 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 	f, err := ts.write(store, t)
 	if err != nil {
 		return err
-	}
-	if len(t.Seats) == 1 && t.Turn == nil {
-		ts.wg.Go(func() { ts.await(ctx, t, f, stored) })
-		return nil
 	}
 	if err := ts.persist(ctx, t, f); err != nil {
 		return fmt.Errorf("store task %s: %w", t.ID, err)
@@ -248,23 +284,12 @@ func (ts *Tasks) given(ctx context.Context, t *Task) (*Task, error) {
 	if _, over := ts.over[t.ID]; over {
 		ask = true
 	}
+	_, unsure := ts.unsure[t.ID]
 	ts.mu.Unlock()
-	if was != nil || !ask && t.Turn == nil {
+	if !unsure && (was != nil || !ask && t.Turn == nil) {
 		return was, nil
 	}
 	return ts.find(ctx, t.ID)
-}
-
-// await calls then once f is stored. If it is not, the event stays in RW_OUT
-// and is read again.
-func (ts *Tasks) await(ctx context.Context, t *Task, f jetstream.PubAckFuture, then func()) {
-	if err := ts.persist(ctx, t, f); err != nil {
-		if ctx.Err() == nil {
-			ts.cfg.Log.Error("task not stored, its event stays in the outbox", "task", t.ID, "err", err)
-		}
-		return
-	}
-	then()
 }
 
 // persist returns when t is stored. f is the first attempt; the leader of the
@@ -287,6 +312,7 @@ func (ts *Tasks) write(s *store, t *Task) (jetstream.PubAckFuture, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	delete(ts.dirty, t.ID)
+	t.own = t.own || !t.Over()
 	return s.write(t)
 }
 

@@ -42,6 +42,10 @@ func newTasks(t *testing.T, box DeadLetters) *Tasks {
 	})
 	require.NoError(t, err)
 	require.NoError(t, ts.load(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { ts.keepNotes(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
 	return ts
 }
 

@@ -1,0 +1,225 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/crash"
+)
+
+// How long an event that could not be settled waits for the next try.
+const (
+	firstHandle = 250 * time.Millisecond
+	lastHandle  = 30 * time.Second
+)
+
+// A reader reads RW_OUT, in order. What is settled is removed in passing by a
+// trimmer; from a work queue, as earlier versions made it, by acknowledging each
+// event.
+type reader struct {
+	o       *Outbox
+	ledger  *ledger
+	byAck   bool
+	msgs    jetstream.MessagesContext
+	backlog uint64 // how many events were captured before
+	before  uint64 // the last of them
+	seen    func(jetstream.Msg) error
+	stop    func()
+}
+
+// newReader begins to read what out has.
+func (o *Outbox) newReader(ctx context.Context, out jetstream.Stream) (*reader, error) {
+	info := out.CachedInfo()
+	r := &reader{o: o, ledger: newLedger(info.State.FirstSeq), before: info.State.LastSeq, byAck: info.Config.Retention == jetstream.WorkQueuePolicy}
+	cons, err := r.consumer(ctx, out)
+	if err != nil {
+		return nil, fmt.Errorf("open consumer of %s: %w", StreamOut, err)
+	}
+	r.backlog = cons.CachedInfo().NumPending
+	pull := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1000)}
+	if o.cfg.Replicas > 1 {
+		pull = append(pull, jetstream.PullHeartbeat(heartbeat))
+	}
+	if r.msgs, err = cons.Messages(pull...); err != nil {
+		return nil, fmt.Errorf("read %s: %w", StreamOut, err)
+	}
+	unhook := context.AfterFunc(ctx, r.msgs.Stop)
+	r.stop = func() { // also where a failed read ends the run
+		unhook()
+		r.msgs.Stop()
+	}
+	if !r.byAck {
+		t := &trimmer{ledger: r.ledger, stream: out, log: o.cfg.Log, since: time.Now()}
+		o.wg.Go(func() { t.run(ctx) })
+	}
+	return r, nil
+}
+
+// consumer makes a fresh consumer. What an earlier process had in hand is still
+// in the stream, so that a new consumer reads it again at once and in order.
+func (r *reader) consumer(ctx context.Context, out jetstream.Stream) (jetstream.Consumer, error) {
+	if !r.byAck {
+		r.seen = func(jetstream.Msg) error { return nil } // an ordered consumer looks itself
+		return out.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	}
+	var seen deliveries
+	r.seen = seen.next
+	return freshConsumer(ctx, r.o.js, StreamOut, jetstream.ConsumerConfig{
+		Durable: "router", AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: 30 * time.Second, MaxAckPending: maxUnsettled,
+	})
+}
+
+// run handles what comes until ctx ends.
+func (r *reader) run(ctx context.Context) error {
+	for n := uint64(0); ; n++ {
+		if n == r.backlog {
+			r.o.readTo.Store(max(r.before, r.o.readTo.Load()))
+			r.o.answered.caughtUp(true)
+			r.o.cfg.Tasks.CaughtUp()
+		}
+		m, err := r.msgs.Next()
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", StreamOut, err)
+		}
+		if err := r.seen(m); err != nil {
+			return fmt.Errorf("read %s: %w", StreamOut, err)
+		}
+		if err := r.take(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+// take takes in one captured event.
+func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return fmt.Errorf("read metadata: %w", err)
+	}
+	crash.At(crash.OutboxRead)
+	seq := meta.Sequence.Stream
+	if !r.ledger.take(ctx, seq) {
+		if ctx.Err() == nil && r.byAck {
+			return m.InProgress() // offered again while it is in hand
+		}
+		return nil
+	}
+	if meta.NumDelivered == 1 {
+		r.o.metrics.captured.Inc()
+	}
+	ev := r.o.capture(m, seq, meta.Timestamp)
+	ev.fits(len(m.Data()), r.o.cfg.Fed.MaxPayload())
+	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
+		r.o.answered.add(e.TriggeredID)
+		if r.o.cfg.Planes != nil {
+			r.o.cfg.Planes.Answered(e.TriggeredID)
+		}
+	}
+	r.o.readTo.Store(max(seq, r.o.readTo.Load()))
+	if err := r.handle(ctx, m, ev); err != nil && ctx.Err() == nil {
+		r.o.cfg.Log.Warn("event not settled, will try again", "err", err)
+		r.o.wg.Go(func() { r.retry(ctx, m, ev) })
+	}
+	return nil
+}
+
+// retry handles an event until it succeeds or ctx ends; others go on meanwhile.
+func (r *reader) retry(ctx context.Context, m jetstream.Msg, ev captured) {
+	for wait := firstHandle; ctx.Err() == nil; wait = min(2*wait, lastHandle) {
+		sleep(ctx, wait)
+		if ctx.Err() != nil {
+			return
+		}
+		if r.handle(ctx, m, ev) == nil {
+			return
+		}
+	}
+}
+
+// handle settles an event that must not cross, or hands it to the lanes that
+// settle it.
+func (r *reader) handle(ctx context.Context, m jetstream.Msg, ev captured) error {
+	if ev.decision.Refused != bridge.ReasonNone {
+		return r.refuse(ctx, m, ev)
+	}
+	return r.dispatch(ctx, m, ev)
+}
+
+// refuse puts an event aside and lets it go.
+func (r *reader) refuse(ctx context.Context, m jetstream.Msg, ev captured) error {
+	r.o.metrics.refused.WithLabelValues(string(ev.decision.Refused)).Inc()
+	r.o.cfg.Log.Debug("event refused", "subject", ev.subject, "reason", ev.decision.Refused)
+	err := r.o.cfg.DeadLetters.Put(ctx, bridge.Letter{
+		Side: bridge.SideOut, Reason: ev.decision.Refused, Detail: ev.decision.Tried,
+		Subject: ev.subject, From: r.o.cfg.Me, Key: ev.key, Captured: ev.at, Body: m.Data(),
+	})
+	if err != nil {
+		return err
+	}
+	r.letGo(m, ev.seq)
+	return nil
+}
+
+// dispatch gives one copy to the lane of each target. The last lane that is
+// done with its copy lets go of the event.
+func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) error {
+	left := newCountdown(func() { r.settle(m, ev) })
+	targets := ev.decision.Targets
+	if given := ev.given(m.Data()); given != nil {
+		left.add(1)
+		if err := r.o.cfg.Tasks.Give(ctx, given, left.done); err != nil {
+			return err
+		}
+		targets = given.Decision.Targets
+	}
+	left.add(len(targets))
+	defer left.done()
+	for _, t := range targets {
+		r.o.metrics.routed.WithLabelValues(string(t.Stamp), t.Rule).Inc()
+		l := r.o.startLane(t.Stamp, 0)
+		if l == nil {
+			return nil // told to stop; the event is still in RW_OUT
+		}
+		select {
+		case l.in <- ev.item(r.o.cfg.Me, t, m.Data(), left.done):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// settle lets go of an event that every target has stored. An answer of a plane
+// is the proof that the plane had its task, and stays until the inbox has noted
+// that.
+func (r *reader) settle(m jetstream.Msg, ev captured) {
+	crash.At(crash.OutboxStored)
+	letGo := func() {
+		r.letGo(m, ev.seq)
+		crash.At(crash.OutboxSettled)
+	}
+	if r.o.cfg.Planes != nil && ev.event != nil && ev.event.Kind == bridge.KindTaskAnswer {
+		r.o.cfg.Planes.AfterCommit(letGo)
+		return
+	}
+	letGo()
+}
+
+// letGo has an event removed from RW_OUT.
+func (r *reader) letGo(m jetstream.Msg, seq uint64) {
+	r.ledger.settle(seq)
+	if !r.byAck {
+		return // the trimmer will
+	}
+	if err := m.Ack(); err != nil {
+		r.o.cfg.Log.Warn("event not acknowledged, will be sent again", "err", err)
+	}
+}

@@ -1,0 +1,91 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// trimEvery is how often what is settled is removed from RW_OUT. What was
+// settled since is sent again after a crash, and refused by its targets.
+const trimEvery = 500 * time.Millisecond
+
+// An event that is not settled, as one that cannot be set aside, holds up the
+// removal of those after it by stuckAfter. Then they are removed one by one, at
+// most maxSingly of them at a time.
+const (
+	stuckAfter = 5 * time.Second
+	maxSingly  = 2048
+)
+
+// A trimmer removes from RW_OUT what is settled.
+type trimmer struct {
+	ledger  *ledger
+	stream  jetstream.Stream
+	log     *slog.Logger
+	removed uint64    // everything before it is removed
+	all     bool      // and itself
+	since   time.Time // when removed changed
+	singly  uint64    // what was settled up to here is removed, too
+}
+
+// run trims until ctx ends, and once more.
+func (t *trimmer) run(ctx context.Context) {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), resetTime)
+			defer cancel()
+			if floor, _ := t.ledger.settled(); floor > t.removed || !t.all {
+				// What is left is sent again by the next run, and refused.
+				_ = t.stream.Purge(last, jetstream.WithPurgeSequence(floor+1))
+			}
+			return
+		case now := <-tick.C:
+			err := t.trim(ctx)
+			if err == nil && now.Sub(t.since) > stuckAfter {
+				err = t.trimSingly(ctx)
+			}
+			if err != nil && ctx.Err() == nil {
+				t.log.Debug("events that are settled not removed, will try again", "err", err)
+			}
+		}
+	}
+}
+
+// trim removes everything before the last event that is settled, and that one
+// when nothing comes any more: the server empties a stream by making its files
+// anew, which is not for every time.
+func (t *trimmer) trim(ctx context.Context) error {
+	floor, idle := t.ledger.settled()
+	switch {
+	case floor > t.removed:
+		if err := t.stream.Purge(ctx, jetstream.WithPurgeSequence(floor)); err != nil {
+			return err
+		}
+		t.removed, t.all, t.since = floor, false, time.Now()
+	case idle && !t.all:
+		if err := t.stream.Purge(ctx, jetstream.WithPurgeSequence(floor+1)); err != nil {
+			return err
+		}
+		t.all = true
+	}
+	return nil
+}
+
+// trimSingly removes what is settled behind an event that is not.
+func (t *trimmer) trimSingly(ctx context.Context) error {
+	for _, seq := range t.ledger.beyond(t.singly, maxSingly) {
+		err := t.stream.DeleteMsg(ctx, seq)
+		if err != nil && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+			return err
+		}
+		t.singly = seq
+	}
+	return nil
+}
