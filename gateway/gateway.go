@@ -46,6 +46,7 @@ type Gateway struct {
 	damaged  atomic.Pointer[[]string]      // what was wrong with it at the start
 	lease    atomic.Pointer[lead.Lease]    // nil: not yet, or one replica
 	catcher  atomic.Pointer[catch.Catcher] // the same
+	rest     rest                          // how far a replica is with its stop
 
 	changing  sync.Mutex    // held while what is in force changes
 	relinkDue chan struct{} // one place: the link server has to restart

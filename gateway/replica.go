@@ -111,6 +111,7 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { g.rest.state.Store(stopping) })()
 	g.lease.Store(lease)
 	carrier, err := g.makeLive(c)
 	if err != nil {
@@ -125,7 +126,9 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	g.catcher.Store(catcher)
 	// What clients publish is heard first and last.
 	var s run.Stack
+	s.Push("rest", run.Func(func(ctx context.Context, ready func()) error { return g.awaitRest(ctx, ready, c.relay) }))
 	s.Push("catch", &keeper{name: "catch", run: catcher.Run, board: g.board, log: g.log})
+	s.Push("clients", run.Func(func(ctx context.Context, ready func()) error { return g.dismissClients(ctx, ready, c) }))
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
 	s.Push("reach", run.Func(func(ctx context.Context, ready func()) error { return g.answerReach(ctx, ready, c.relay) }))
 	s.Push("pending", run.Func(func(ctx context.Context, ready func()) error { return g.answerPending(ctx, ready, c.relay) }))

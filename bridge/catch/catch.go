@@ -187,6 +187,28 @@ func (c *Catcher) unsubscribe(want map[string]bool) {
 	}
 }
 
+// drain takes no more of clients than has been sent to this connection.
+func (c *Catcher) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.subs {
+		_ = s.Drain() // the connection may be closed already
+	}
+}
+
+// draining reports whether something of that has not been taken.
+func (c *Catcher) draining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for subject, s := range c.subs {
+		if s.IsValid() {
+			return true
+		}
+		delete(c.subs, subject)
+	}
+	return false
+}
+
 // hear takes a message of a client.
 func (c *Catcher) hear(m *nats.Msg) {
 	it := newItem(strings.TrimPrefix(m.Subject, bridge.CapturePrefix), m)

@@ -54,11 +54,11 @@ func (l *loop) run(ctx context.Context) {
 	defer tick.Stop()
 	stop := ctx.Done()
 	var end <-chan time.Time
-	for !l.ending || l.count > 0 || len(l.heard) > 0 {
+	for !l.ending || l.count > 0 || len(l.heard) > 0 || l.draining() {
 		select {
 		case <-stop:
 			stop, l.ending = nil, true
-			l.unsubscribe(nil)
+			l.drain()
 			end = time.After(drainTime)
 		case <-end:
 			l.cfg.Log.Error("events not stored at the end", "n", l.count)

@@ -1,6 +1,9 @@
 package node
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -31,7 +34,7 @@ func (e *engine) dismiss() {
 	defer limit.Stop()
 	look := time.NewTicker(2 * time.Millisecond)
 	defer look.Stop()
-	for e.closeClients() > 0 || e.ingesting() {
+	for e.closeClients(nil) > 0 || e.ingesting() {
 		select {
 		case <-look.C:
 		case <-limit.C:
@@ -41,18 +44,70 @@ func (e *engine) dismiss() {
 }
 
 // closeClients says good-bye to every client, as lame duck mode does, and
-// returns how many there were.
-func (e *engine) closeClients() int {
-	conns, err := e.Connz(&server.ConnzOptions{Limit: 1 << 20})
+// returns how many there were. Those of the accounts in keep stay.
+func (e *engine) closeClients(keep []string) int {
+	conns, err := e.Connz(&server.ConnzOptions{Limit: 1 << 20, Username: true})
 	if err != nil {
 		return 0
 	}
+	n := 0
 	for _, c := range conns.Conns {
+		if slices.Contains(keep, c.Account) {
+			continue
+		}
+		n++
 		// A client that is too old for the word, or gone already, needs none.
 		_ = e.LDMClientByID(c.Cid)
 		_ = e.DisconnectClientByID(c.Cid)
 	}
-	return len(conns.Conns)
+	return n
+}
+
+// Dismiss closes the stamp's clients at this replica and lets nobody connect any
+// more: what they sent has reached the connections of the bridge when it returns
+// and those have been flushed. It is called before the bridge stops, where
+// capture is the bridge's work and not the server's.
+func (n *Node) Dismiss() error {
+	n.stopMu.Lock()
+	defer n.stopMu.Unlock()
+	local, p := n.running(), n.current()
+	if local == nil {
+		return ErrNotRunning
+	}
+	var ours []string
+	for _, a := range []Account{FED, RELAY, DELIVER} {
+		ours = append(ours, p.creds.key(a))
+	}
+	if err := local.dismissOthers(ours); err != nil {
+		return err
+	}
+	o, err := p.local()
+	if err != nil {
+		return fmt.Errorf("close clients: %w", err)
+	}
+	o.AccountResolver = local.AccountResolver()
+	o.MaxConn = local.NumClients()
+	if err := local.ReloadOptions(o); err != nil {
+		return fmt.Errorf("close clients: %w", err)
+	}
+	return local.dismissOthers(ours)
+}
+
+// dismissOthers closes clients until none is left but those of the accounts in
+// keep.
+func (e *engine) dismissOthers(keep []string) error {
+	limit := time.NewTimer(dismissal)
+	defer limit.Stop()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for e.closeClients(keep) > 0 {
+		select {
+		case <-look.C:
+		case <-limit.C:
+			return errors.New("close clients: some do not go")
+		}
+	}
+	return nil
 }
 
 // ingesting reports whether a stream has messages that it has not stored yet.
