@@ -217,6 +217,7 @@ func TestTaskIsGivenAgain(t *testing.T) {
 	require.NoError(t, r.send("a", "1"))
 	require.Eventually(t, func() bool { return len(answered.done()) == 1 }, 5*time.Second, time.Millisecond)
 	answered.nc.Close()
+	require.Eventually(t, func() bool { return !r.srv.Interest(subject) }, 5*time.Second, time.Millisecond) // or it is given the next one, too
 	mute := r.subscribe()
 	require.NoError(t, r.send("a", "2"))
 	require.Equal(t, string(event("2")), next(t, mute))
