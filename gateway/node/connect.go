@@ -2,8 +2,10 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -24,14 +26,26 @@ func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond),
 		nats.Timeout(patience), // there is no network in between, only a busy machine
 	}
-	nc, err := nats.Connect("", append(all, opts...)...)
-	if err != nil {
-		return nil, fmt.Errorf("connect %s: %w", name, err)
+	all = append(all, opts...)
+	for until := time.Now().Add(patience); ; {
+		nc, err := nats.Connect("", all...)
+		if err == nil {
+			return nc, nil
+		}
+		if time.Now().After(until) || !transient(err) {
+			return nil, fmt.Errorf("connect %s: %w", name, err)
+		}
 	}
-	return nc, nil
 }
 
-// patience is how long a connection within the process may take.
+// transient reports whether a connection that was not made may be made the next
+// time: on a busy machine a server takes its client for idle in the middle of the
+// greeting and pings it, which the client does not expect.
+func transient(err error) bool {
+	return errors.Is(err, nats.ErrTimeout) || strings.Contains(err.Error(), "got 'PING'")
+}
+
+// patience is how long a connection within the process may take, in all.
 const patience = 10 * time.Second
 
 // Interest reports whether a client of the stamp, at the local server or at an

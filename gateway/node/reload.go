@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ringway/ringway/topology"
 )
@@ -132,6 +133,7 @@ func (n *Node) RestartLink(ctx context.Context, view *topology.View) error {
 		n.mu.Lock()
 		n.link = nil
 		n.mu.Unlock()
+		n.links.update(n.observe(), time.Now()) // links that were down for a moment were down
 	}
 	return n.startLink(ctx, &next)
 }
