@@ -9,9 +9,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// trimEvery is how often what is settled is removed from RW_OUT. What was
+// What is settled is removed from RW_OUT when nothing more was settled for
+// trimEvery, and else when it is trimEvents, or after trimLatest. Removing it
+// holds up what is stored in that moment, so it is not for every time. What was
 // settled since is sent again after a crash, and refused by its targets.
-const trimEvery = 500 * time.Millisecond
+const (
+	trimEvery  = 250 * time.Millisecond
+	trimEvents = 4096
+	trimLatest = 5 * time.Second
+)
 
 // An event that is not settled, as one that cannot be set aside, holds up the
 // removal of those after it by stuckAfter. Then they are removed one by one, at
@@ -26,6 +32,7 @@ type trimmer struct {
 	ledger  *ledger
 	stream  jetstream.Stream
 	log     *slog.Logger
+	floor   uint64    // up to here everything was settled when last looked at
 	removed uint64    // everything before it is removed
 	all     bool      // and itself
 	since   time.Time // when removed changed
@@ -47,7 +54,7 @@ func (t *trimmer) run(ctx context.Context) {
 			}
 			return
 		case now := <-tick.C:
-			err := t.trim(ctx)
+			err := t.trim(ctx, now)
 			if err == nil && now.Sub(t.since) > stuckAfter {
 				err = t.trimSingly(ctx)
 			}
@@ -60,20 +67,25 @@ func (t *trimmer) run(ctx context.Context) {
 
 // trim removes everything before the last event that is settled, and that one
 // when nothing comes any more: the server empties a stream by making its files
-// anew, which is not for every time.
-func (t *trimmer) trim(ctx context.Context) error {
+// anew.
+func (t *trimmer) trim(ctx context.Context, now time.Time) error {
 	floor, idle := t.ledger.settled()
+	quiet := floor == t.floor
+	t.floor = floor
 	switch {
-	case floor > t.removed:
-		if err := t.stream.Purge(ctx, jetstream.WithPurgeSequence(floor)); err != nil {
-			return err
+	case quiet && idle:
+		if t.all && floor == t.removed {
+			return nil
 		}
-		t.removed, t.all, t.since = floor, false, time.Now()
-	case idle && !t.all:
 		if err := t.stream.Purge(ctx, jetstream.WithPurgeSequence(floor+1)); err != nil {
 			return err
 		}
-		t.all = true
+		t.removed, t.all, t.since = floor, true, now
+	case floor > t.removed && (quiet || floor-t.removed >= trimEvents || now.Sub(t.since) >= trimLatest):
+		if err := t.stream.Purge(ctx, jetstream.WithPurgeSequence(floor)); err != nil {
+			return err
+		}
+		t.removed, t.all, t.since = floor, false, now
 	}
 	return nil
 }

@@ -2,11 +2,10 @@ package task
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nuid"
 )
 
 // linger is how long notes are collected before they are stored together. No
@@ -117,7 +116,7 @@ func (ts *Tasks) storeNotes(ctx context.Context) (more bool) {
 func (ts *Tasks) nextBatch() (notes []note, b *batch, body []byte, more bool) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	b = &batch{id: nuid.Next(), live: map[string]*Task{}}
+	b = &batch{id: rand.Text(), live: map[string]*Task{}}
 	body = []byte{'['}
 	n := 0
 	for ; n < len(ts.notes) && n < maxBatch; n++ {
