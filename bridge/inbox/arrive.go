@@ -47,7 +47,10 @@ type delivery struct {
 
 // next checks that m is the one that follows.
 func (d *delivery) next(m *jetstream.MsgMetadata) error {
-	if m.Consumer == d.consumer && m.Sequence.Consumer != d.n+1 || m.Sequence.Stream <= d.seq {
+	if m.Consumer != d.consumer {
+		d.n = 0
+	}
+	if m.Sequence.Consumer != d.n+1 || m.Sequence.Stream <= d.seq {
 		return fmt.Errorf("read %s: %w", StreamIn, errGap)
 	}
 	d.consumer, d.n, d.seq = m.Consumer, m.Sequence.Consumer, m.Sequence.Stream

@@ -110,24 +110,17 @@ func (in *Inbox) Run(ctx context.Context, ready func()) error {
 	if err := in.open(ctx); err != nil {
 		return err
 	}
-	js, err := jetstream.New(in.cfg.Fed, jetstream.WithDefaultTimeout(askTimeout))
+	cons, err := jstream.Reader(ctx, in.stream, in.progress.Floor+1)
 	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
+		return fmt.Errorf("open consumer of %s: %w", StreamIn, err)
 	}
-	cons, err := js.OrderedConsumer(ctx, StreamIn, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:   in.progress.Floor + 1,
-	})
-	if err != nil {
-		return fmt.Errorf("read %s: %w", StreamIn, err)
-	}
-	arrived := make(chan jetstream.Msg, 1024)
+	arrived, lost := make(chan jetstream.Msg, 1024), make(chan error, 1)
 	cc, err := cons.Consume(func(m jetstream.Msg) {
 		select {
 		case arrived <- m:
 		case <-ctx.Done():
 		}
-	}, in.pull()...)
+	}, in.pull(lost)...)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", StreamIn, err)
 	}
@@ -142,11 +135,20 @@ func (in *Inbox) Run(ctx context.Context, ready func()) error {
 	}
 	defer func() { _ = answers.Unsubscribe() }() // the connection may be closed already
 	ready()
-	return in.loop(ctx, arrived)
+	return in.loop(ctx, arrived, lost)
 }
 
-func (in *Inbox) pull() []jetstream.PullConsumeOpt {
-	opts := []jetstream.PullConsumeOpt{jetstream.PullMaxMessages(1000)}
+// pull says how to read. What ails the consumer comes by lost.
+func (in *Inbox) pull(lost chan<- error) []jetstream.PullConsumeOpt {
+	opts := []jetstream.PullConsumeOpt{
+		jetstream.PullMaxMessages(1000),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+			select {
+			case lost <- err:
+			default: // one is enough
+			}
+		}),
+	}
 	if in.cfg.Replicas > 1 {
 		opts = append(opts, jetstream.PullHeartbeat(heartbeat))
 	}

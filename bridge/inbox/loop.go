@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,7 +20,7 @@ const (
 
 // loop delivers what arrives, and looks from time to time for subscribers of
 // what waits.
-func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg) error {
+func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg, lost <-chan error) error {
 	look := time.NewTimer(lookEvery)
 	defer look.Stop()
 	forget := time.NewTicker(time.Minute)
@@ -29,6 +30,9 @@ func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg) error {
 		select {
 		case <-ctx.Done():
 			return in.finish(ctx)
+		case err := <-lost:
+			// A reader that is gone is made anew, and nothing is in doubt for it.
+			return errors.Join(fmt.Errorf("read %s: %w", StreamIn, err), in.finish(ctx))
 		case m := <-arrived:
 			err = in.take(ctx, m, arrived)
 		case answer := <-in.claims.answers:

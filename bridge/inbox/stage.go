@@ -21,7 +21,7 @@ import (
 // stagedSize bounds how many events are staged between two writes of the
 // progress, and so how many are doubtful after a crash of an active replica
 // whose subscribers keep up.
-const stagedSize = 64
+const stagedSize = 32
 
 // announces reports whether events are staged before they are published.
 func (in *Inbox) announces() bool { return in.cfg.Replicas > 1 }

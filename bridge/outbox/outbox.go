@@ -106,7 +106,7 @@ const askTimeout = time.Second
 
 // heartbeat is how often the server says that a consumer is alive, where it may
 // move from one replica to another.
-const heartbeat = time.Second
+const heartbeat = 500 * time.Millisecond
 
 // Run forwards until ctx is cancelled. It calls ready once events are being
 // read, and returns when every goroutine it started has ended. It may be

@@ -44,3 +44,29 @@ func TestStreamThatIsAsWantedIsLeftAlone(t *testing.T) {
 	require.Equal(t, 3, changed(), "what somebody else has changed is mended")
 	require.Equal(t, 3, changed())
 }
+
+// TestReaderReadsOnce: from a sequence on, each message once.
+func TestReaderReadsOnce(t *testing.T) {
+	t.Parallel()
+	js, err := jetstream.New(natstest.StartStamp(t).Connect("relay"))
+	require.NoError(t, err)
+	s, err := jstream.Ensure(t.Context(), js, jetstream.StreamConfig{Name: "X", Subjects: []string{"put.x"}, Replicas: 1})
+	require.NoError(t, err)
+	for range 10 {
+		_, err := js.Publish(t.Context(), "put.x", nil)
+		require.NoError(t, err)
+	}
+	c, err := jstream.Reader(t.Context(), s, 4)
+	require.NoError(t, err)
+	batch, err := c.FetchNoWait(100)
+	require.NoError(t, err)
+	want := uint64(4)
+	for m := range batch.Messages() {
+		meta, err := m.Metadata()
+		require.NoError(t, err)
+		require.Equal(t, want, meta.Sequence.Stream)
+		require.Equal(t, want-3, meta.Sequence.Consumer)
+		want++
+	}
+	require.EqualValues(t, 11, want)
+}
