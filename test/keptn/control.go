@@ -36,6 +36,15 @@ func server(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 }
 
+// shut ends a server and waits for its handlers.
+func shut(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		_ = s.Close() // whoever is still connected
+	}
+}
+
 // Run runs all programs, until one of them exits.
 func (c *ControlPlane) Run(ctx context.Context, ready func()) error {
 	shipyard := &Shipyard{NATS: c.NATS, Store: c.Store}
@@ -64,7 +73,7 @@ func (c *ControlPlane) Run(ctx context.Context, ready func()) error {
 	closers, err := c.serve(ctx, &wg, shipyard.Handler(), api, datastore.Handler())
 	defer func() {
 		for _, s := range closers {
-			_ = s.Close() // whoever is still connected
+			shut(s)
 		}
 	}()
 	if err != nil {

@@ -29,8 +29,14 @@ func shop() Project {
 // control runs a control plane on a NATS server of its own.
 func control(t testing.TB, projects ...Project) (*natstest.Server, *ControlPlane) {
 	t.Helper()
+	return controlAt(t, quick, projects...)
+}
+
+// controlAt is control with a clock.
+func controlAt(t testing.TB, clock Clock, projects ...Project) (*natstest.Server, *ControlPlane) {
+	t.Helper()
 	srv := natstest.Start(t)
-	c := &ControlPlane{NATS: srv.URL(), Store: NewStore(quick, projects...)}
+	c := &ControlPlane{NATS: srv.URL(), Store: NewStore(clock, projects...)}
 	Start(t, c)
 	return srv, c
 }
@@ -307,11 +313,11 @@ func TestEventsArePostedAnew(t *testing.T) {
 func TestMissingSourceIsACrashLoop(t *testing.T) {
 	srv := natstest.Start(t)
 	store := NewStore(quick)
-	p := Start(t, &Shipyard{NATS: srv.URL(), Store: store})
+	p := Start(t, &Shipyard{NATS: srv.URL(), Store: store, AckWait: 100 * time.Millisecond})
 	require.NoError(t, srv.Connect().Publish(prefix+"x.started", []byte(`{"type":"`+prefix+`x.started","data":{}}`)))
 	for range 2 {
 		require.Equal(t, 2, p.Exit(t).Code)
-		p = Launch(t, &Shipyard{NATS: srv.URL(), Store: store})
+		p = Launch(t, &Shipyard{NATS: srv.URL(), Store: store, AckWait: 100 * time.Millisecond})
 	}
 	p.Stop()
 }

@@ -1,6 +1,7 @@
 package keptn
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,11 @@ const shipyardName = "shipyard-controller"
 type Shipyard struct {
 	NATS  string // NATS_URL
 	Store *Store
+
+	// AckWait is after how long stream keptn offers again what was not
+	// acknowledged; 0 is 30 s. It is not compressed: a slow machine would then
+	// count events twice.
+	AckWait time.Duration
 
 	nc *nats.Conn
 }
@@ -66,7 +72,7 @@ func (s *Shipyard) consumer(ctx context.Context, nc *nats.Conn) (jetstream.Consu
 	}
 	return js.CreateOrUpdateConsumer(ctx, cfg.Name, jetstream.ConsumerConfig{
 		Durable: shipyardName + ":all-events", FilterSubject: allSubjects, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: s.Store.clock.of(30 * time.Second),
+		AckWait: cmp.Or(s.AckWait, 30*time.Second),
 	})
 }
 
@@ -285,7 +291,7 @@ type wire struct {
 	Data        map[string]any `json:"data"`
 	Commit      string         `json:"gitcommitid,omitempty"`
 	Context     string         `json:"shkeptncontext"`
-	KeptnSpec   string         `json:"shkeptnspecversion"`
+	KeptnSpec   string         `json:"shkeptnspecversion,omitempty"`
 	TriggeredID string         `json:"triggeredid,omitempty"`
 }
 
