@@ -61,6 +61,7 @@ var imports = map[string][]string{
 
 	// A federation in a test, and what is shown with it.
 	"test/fed":      {"gateway", "internal/federation", "internal/natstest", "topology"},
+	"test/keptn":    {},
 	"test/e2e":      {"test/fed"},
 	"test/bench":    {},
 	"test/chaos":    {},
@@ -77,6 +78,7 @@ var inTests = map[string][]string{
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
+	"test/keptn":      {"test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
 	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge", "gateway", "internal/demo", "topology"},
 }
