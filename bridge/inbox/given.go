@@ -97,15 +97,20 @@ func (gs *givens) trim(now time.Time) {
 }
 
 // seqs returns the latest that are not answered, and all that are in doubt, as
-// inclusive ranges in order. It is asked with every progress, and looks at some
+// inclusive ranges in order. Where no plane of a subject ever answers it proves
+// nothing, and whoever takes over would read thousands of them in vain. It is asked with every progress, and looks at some
 // thousands where planes do not answer.
 func (gs *givens) seqs(doubts map[string]*doubt) [][2]uint64 {
 	seqs := make([]uint64, 0, min(storedGiven, len(gs.byID))+len(doubts))
 	for _, d := range doubts {
 		seqs = append(seqs, d.w.seq)
 	}
-	for i := len(gs.order) - 1; i >= 0 && len(seqs) < storedGiven+len(doubts); i-- {
-		if g := gs.order[i]; !g.gone {
+	for i, n := len(gs.order)-1, 0; len(gs.answering) > 0 && i >= 0 && n < storedGiven; i-- {
+		g := gs.order[i]
+		if g.gone {
+			continue
+		}
+		if n++; gs.answering[g.subject] {
 			seqs = append(seqs, g.seq)
 		}
 	}
