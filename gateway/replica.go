@@ -119,6 +119,7 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	}
 	catcher, err := catch.New(catch.Config{
 		Relay: c.relay, Name: g.opts.Replica.Name, Router: g.Router, Log: g.log.With("component", "catch"), Metrics: g.reg,
+		Others: func() int { return max(g.node.Replicas().Reached-1, 0) },
 	})
 	if err != nil {
 		return err

@@ -39,11 +39,12 @@ const (
 // is older than strayTime/2: what another one has held for longer it never heard.
 const stored = "lead.stored."
 
-// Config is what a Catcher needs. All fields but Metrics are required.
+// Config is what a Catcher needs. All fields but Others and Metrics are required.
 type Config struct {
 	Relay   *nats.Conn // account RELAY of the local server
 	Name    string     // of this replica
 	Router  func() *bridge.Router
+	Others  func() int // how many other replicas this one is connected to; nil: nobody is asked for what is not stored
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -63,6 +64,8 @@ type Catcher struct {
 	metrics *metrics
 	heard   chan *item
 	told    chan []hash
+	asked   chan question
+	handed  chan handed
 	answers chan answer
 	modes   chan mode
 
@@ -85,7 +88,7 @@ func New(cfg Config) (*Catcher, error) {
 	}
 	return &Catcher{
 		cfg: cfg, metrics: newMetrics(cfg.Metrics),
-		heard: make(chan *item, 1024), told: make(chan []hash, 64), answers: make(chan answer, 1024), modes: make(chan mode),
+		heard: make(chan *item, 1024), told: make(chan []hash, 64), asked: make(chan question, 4), handed: make(chan handed, 1024), answers: make(chan answer, 1024), modes: make(chan mode),
 		subs: map[string]*nats.Subscription{}, quit: make(chan struct{}),
 	}, nil
 }
@@ -130,7 +133,8 @@ func (c *Catcher) Run(ctx context.Context, ready func()) error {
 	c.mu.Unlock()
 	defer close(quit)
 	inbox := c.cfg.Relay.NewInbox()
-	for subject, f := range map[string]nats.MsgHandler{inbox + ".*": c.onReply, stored + "*": c.onTold} {
+	gathered := c.cfg.Relay.NewInbox()
+	for subject, f := range map[string]nats.MsgHandler{inbox + ".*": c.onReply, stored + "*": c.onTold, gather + "*": c.onAsked, gathered: c.onHanded} {
 		s, err := c.cfg.Relay.Subscribe(subject, f)
 		if err != nil {
 			return fmt.Errorf("subscribe %s: %w", subject, err)
@@ -144,8 +148,11 @@ func (c *Catcher) Run(ctx context.Context, ready func()) error {
 	if err := c.Resubscribe(); err != nil {
 		return err
 	}
+	if err := c.cfg.Relay.FlushTimeout(drainTime); err != nil {
+		return fmt.Errorf("hear clients: %w", err)
+	}
 	ready()
-	newLoop(c, inbox).run(ctx)
+	newLoop(c, inbox, gathered).run(ctx)
 	return nil
 }
 
@@ -225,6 +232,29 @@ func (c *Catcher) onTold(m *nats.Msg) {
 	}
 	select {
 	case c.told <- hashes(m.Data):
+	case <-c.stopped():
+	}
+}
+
+// onAsked takes a question of another replica.
+func (c *Catcher) onAsked(m *nats.Msg) {
+	if m.Subject == gather+c.cfg.Name || m.Reply == "" {
+		return // its own
+	}
+	select {
+	case c.asked <- question{reply: m.Reply, has: hashes(m.Data), more: m.Header.Get(headerMore) != ""}:
+	case <-c.stopped():
+	}
+}
+
+// onHanded takes what another replica has.
+func (c *Catcher) onHanded(m *nats.Msg) {
+	h, ok := received(m)
+	if !ok {
+		return
+	}
+	select {
+	case c.handed <- h:
 	case <-c.stopped():
 	}
 }

@@ -45,6 +45,7 @@ type bench struct {
 	run    func(name string) *catch.Catcher
 	a, b   *catch.Catcher
 	sent   int
+	others int // whom the next one to run asks for what it has not heard
 }
 
 func newBench(t *testing.T) *bench {
@@ -57,8 +58,10 @@ func newBench(t *testing.T) *bench {
 	s := natstest.StartStamp(t)
 	b := &bench{t: t, stamp: s, client: s.Connect("app")}
 	b.run = func(name string) *catch.Catcher {
+		others := b.others
 		c, err := catch.New(catch.Config{
 			Relay: s.Connect("relay"), Name: name, Router: func() *bridge.Router { return router }, Log: slog.New(slog.DiscardHandler),
+			Others: func() int { return others },
 		})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -196,4 +199,22 @@ func TestNobodyStoresOutOfTurn(t *testing.T) {
 	b.b.SetActive(true)
 	b.publish(300)
 	b.requireStored(s)
+}
+
+// TestNextAsksTheOthers: nobody is active for a while, and then one that has
+// started meanwhile and has heard less than the others.
+func TestNextAsksTheOthers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := b.stream()
+	b.publish(100)
+	require.Eventually(t, func() bool { return b.a.State().Waiting == 100 && b.b.State().Waiting == 100 }, long, time.Millisecond)
+	b.others = 2
+	c := b.run("c")
+	b.publish(100)
+	require.Eventually(t, func() bool { return c.State().Waiting == 100 }, long, time.Millisecond)
+	c.SetActive(true)
+	b.publish(100)
+	b.requireStored(s)
+	require.Zero(t, c.State().Waiting)
 }

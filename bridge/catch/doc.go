@@ -11,6 +11,9 @@
 // that becomes active stores what it has not been told of. What an active one
 // that died had stored and not told is stored twice; the targets refuse it.
 //
+// One that becomes active asks the others for what it has not heard: it may have
+// started later, and what it stores must not come before what they have.
+//
 // A message that the active one has not heard, because its server was cut off
 // from the one that did, is stored by whoever heard it: some seconds later the
 // active one says that it holds nothing that old.

@@ -32,12 +32,18 @@ type loop struct {
 	next   uint64
 	count  int
 	bytes  int
+
+	gathered  string    // where others answer
+	gathering time.Time // until then others are waited for; zero if they are not
+	ends      int       // how many have answered
+	questions map[string]map[hash]int
 }
 
-func newLoop(c *Catcher, inbox string) *loop {
+func newLoop(c *Catcher, inbox, gathered string) *loop {
 	return &loop{
-		Catcher: c, inbox: inbox, id: c.cfg.Name + ":" + strconv.FormatInt(time.Now().UnixNano(), 36) + ":",
+		Catcher: c, inbox: inbox, gathered: gathered, id: c.cfg.Name + ":" + strconv.FormatInt(time.Now().UnixNano(), 36) + ":",
 		queues: map[string][]*item{}, byHash: map[hash][]*item{}, flying: map[uint64]*item{}, early: map[hash]hint{},
+		questions: map[string]map[hash]int{},
 	}
 }
 
@@ -74,6 +80,10 @@ func (l *loop) run(ctx context.Context) {
 				continue
 			}
 			l.forget(hashes)
+		case q := <-l.asked:
+			l.answer(q)
+		case h := <-l.handed:
+			l.insert(h)
 		case a := <-l.answers:
 			l.settle(a)
 		case now := <-tick.C:
@@ -88,6 +98,7 @@ func (l *loop) run(ctx context.Context) {
 func (l *loop) setActive(active bool) {
 	l.active = active
 	l.say()
+	l.ask(time.Now())
 	for _, it := range slices.Concat(l.ready, l.retry) {
 		it.place = idle
 	}
@@ -97,7 +108,10 @@ func (l *loop) setActive(active bool) {
 
 // mine reports whether it is for this replica to store an item now.
 func (l *loop) mine(it *item, now time.Time) bool {
-	if l.active || l.ending && now.Sub(it.at) > drainTime/2 {
+	if l.active {
+		return !l.gathers(now)
+	}
+	if l.ending && now.Sub(it.at) > drainTime/2 {
 		return true
 	}
 	// While nobody is active, or the stream has no leader, it is not this one's
@@ -121,6 +135,15 @@ func (l *loop) take(it *item) {
 		l.lose()
 		return
 	}
+	l.queues[it.order] = append(l.queues[it.order], it)
+	l.keep(it)
+	if l.queues[it.order][0] == it && l.mine(it, it.at) {
+		l.send(it)
+	}
+}
+
+// keep counts an item that was put into the queue of its order.
+func (l *loop) keep(it *item) {
 	if it.msg.Header.Get(nats.MsgIdHdr) == "" {
 		l.next++
 		it.msg.Header.Set(nats.MsgIdHdr, l.id+strconv.FormatUint(l.next, 10))
@@ -128,11 +151,7 @@ func (l *loop) take(it *item) {
 	l.count++
 	l.bytes += len(it.msg.Data)
 	l.byHash[it.hash] = append(l.byHash[it.hash], it)
-	l.queues[it.order] = append(l.queues[it.order], it)
 	l.noteWaiting()
-	if l.queues[it.order][0] == it && l.mine(it, it.at) {
-		l.send(it)
-	}
 }
 
 // send gives the first of an order to the stream, or has it wait for a place.

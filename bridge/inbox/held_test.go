@@ -118,6 +118,35 @@ func TestDoubtSurvivesARestart(t *testing.T) {
 	require.Equal(t, []string{"2"}, again.done())
 }
 
+// TestDoubtGoesFirst: while nobody subscribed, an event that is in doubt held up
+// nobody. When a plane is back, later events of its context come behind it.
+func TestDoubtGoesFirst(t *testing.T) {
+	r := newReceiver(t)
+	answered := r.worker(nil) // so it is known that planes of this subject answer
+	require.NoError(t, r.send("a", "1"))
+	require.Eventually(t, func() bool { return len(answered.done()) == 1 }, 5*time.Second, time.Millisecond)
+	answered.nc.Close()
+	require.Eventually(t, func() bool { return !r.srv.Interest(subject) }, 5*time.Second, time.Millisecond)
+	mute := r.subscribe()
+	require.NoError(t, r.send("a", "2"))
+	require.Equal(t, string(event("2")), next(t, mute))
+	requireUnsubscribed(t, r, mute)
+	require.Eventually(t, func() bool { return len(r.in.Waiting()) == 1 }, 5*time.Second, time.Millisecond, "it is in doubt")
+	for _, id := range []string{"3", "4"} {
+		require.NoError(t, r.send("a", id))
+	}
+	require.Eventually(t, func() bool {
+		n := 0
+		for _, w := range r.in.Waiting() {
+			n += w.Count
+		}
+		return n == 3
+	}, 5*time.Second, time.Millisecond)
+	again := r.worker(nil)
+	require.Eventually(t, func() bool { return len(again.done()) == 3 }, 5*time.Second, time.Millisecond)
+	require.Equal(t, []string{"2", "3", "4"}, again.done())
+}
+
 // TestDoubtHoldsUpNobodyForEver: the plane does not come back. Other planes get
 // the events of the same context, and the task is set aside in the end.
 func TestDoubtHoldsUpNobodyForEver(t *testing.T) {

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -84,4 +85,40 @@ func (in *Inbox) advanceContext(ctx context.Context, c string) error {
 		}
 	}
 	return nil
+}
+
+// doubted returns the first doubt of each context about a subject.
+func (in *Inbox) doubted(subject string) map[string]*doubt {
+	var out map[string]*doubt
+	for _, d := range in.doubts {
+		if d.w.subject != subject || d.w.context == "" {
+			continue
+		}
+		if out == nil {
+			out = map[string]*doubt{}
+		}
+		if o := out[d.w.context]; o == nil || d.w.seq < o.w.seq {
+			out[d.w.context] = d
+		}
+	}
+	return out
+}
+
+// followDoubt has what waited for a subscriber wait behind an earlier event of
+// its context and subject that is in doubt. While nobody subscribed that one held
+// up nobody; now it may be given again, and before.
+func (in *Inbox) followDoubt(d *doubt, w *waiter) {
+	in.engage(d.w)
+	in.waiting.remove(w)
+	in.release(w)
+	again := *w
+	again.gone, again.busy = false, false
+	q := in.behind[w.context]
+	at := slices.IndexFunc(q, func(o *waiter) bool { return o.seq > w.seq })
+	if at < 0 {
+		at = len(q)
+	}
+	in.behind[w.context] = slices.Insert(q, at, &again)
+	in.nBehind++
+	in.stale = true
 }

@@ -153,10 +153,15 @@ func (in *Inbox) retry(ctx context.Context, now time.Time) error {
 }
 
 func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time) error {
+	doubted := in.doubted(subject)
 	for range batchSize {
 		w := in.waiting.first(subject)
 		if w == nil {
 			return nil
+		}
+		if d := doubted[w.context]; d != nil && d.w.seq < w.seq && in.cfg.Interest(subject) {
+			in.followDoubt(d, w)
+			continue
 		}
 		expired := now.Sub(w.captured) > in.cfg.MaxWait
 		if ok, _ := in.deliverable(subject); !ok && !expired {

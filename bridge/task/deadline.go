@@ -42,6 +42,18 @@ func (t *Task) Due(now time.Time) (orders []Order, changed bool) {
 	return orders, changed
 }
 
+// Half returns what is to be written for stamps in whose name a .started was
+// written and no .finished: the process stopped in between.
+func (t *Task) Half() (orders []Order) {
+	for _, s := range t.Seats {
+		o := t.absent(s.Stamp)
+		if p := s.Planes[o.Source]; p != nil && p.Started != "" && p.Finished == "" {
+			orders = append(orders, o)
+		}
+	}
+	return orders
+}
+
 // begun reports whether any stamp has started.
 func (t *Task) begun() bool {
 	for _, s := range t.Seats {

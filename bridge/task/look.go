@@ -82,6 +82,12 @@ func (ts *Tasks) lookAt(ctx context.Context, t *Task, now time.Time) error {
 	if err := ts.left(ctx, t, now); err != nil {
 		return err
 	}
+	ts.mu.Lock()
+	half := t.Half()
+	ts.mu.Unlock()
+	if len(half) > 0 {
+		return ts.fulfil(ctx, t, half, now) // it is watched as before
+	}
 	if t.Turn != nil {
 		return ts.turn(ctx, t, now)
 	}

@@ -130,6 +130,30 @@ func TestDeadlineFail(t *testing.T) {
 	require.Equal(t, []string{"late", "late"}, run(t, task, "c+", "c-"))
 }
 
+// TestHalfAnAnswerIsFinished: the process stopped between the .started and the
+// .finished that it wrote in a stamp's name.
+func TestHalfAnAnswerIsFinished(t *testing.T) {
+	task := complete(all("b", "c"))
+	task.Deadline, task.OnDeadline = time.Minute, topology.DeadlineFail
+	require.Equal(t, []string{"pass", "hold"}, run(t, task, "b+", "b-"))
+	late := start.Add(time.Minute)
+	orders, _ := task.Due(late)
+	require.Len(t, orders, 1)
+	require.Empty(t, task.Half())
+	written, err := task.write(orders[0], late)
+	require.NoError(t, err)
+	e, err := bridge.Parse(written[0].Type, written[0].Body)
+	require.NoError(t, err)
+	task.Answer(Answer{Stamp: "c", Ours: true, Source: e.Source, Kind: kindOf(e.Type), Key: e.Key(), Seq: 9}, late)
+	again, _ := task.Due(late.Add(time.Second))
+	require.Empty(t, again)
+	half := task.Half()
+	require.Len(t, half, 1)
+	require.Equal(t, []bridge.Do{bridge.Pass, bridge.Hold}, fulfil(t, task, half, late))
+	require.Empty(t, task.Half())
+	require.True(t, task.Open(late.Add(gap)))
+}
+
 func TestDeadlineLosesToTheStamp(t *testing.T) {
 	task := complete(all("b", "c"))
 	task.Deadline, task.OnDeadline = time.Minute, topology.DeadlineFail

@@ -3,6 +3,7 @@ package node
 import (
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -22,4 +23,25 @@ func (n *Node) Options() (local, link *server.Options, err error) {
 func NewLog(w io.Writer) server.Logger {
 	h := slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})
 	return newServerLog(slog.New(h), func(string) {})
+}
+
+// GiveUp makes a leaf's server look as if it had closed the connection to its
+// hub some time ago and said nothing since.
+func (n *Node) GiveUp() {
+	n.dialling.note("Leafnode connection closed: Write Error", time.Now().Add(-dialTime-time.Second))
+}
+
+// Redial dials the hubs anew.
+func (n *Node) Redial() error { return n.redial() }
+
+// GivesUp reports whether a server that has said these lines, one a second, has
+// given up after some time.
+func GivesUp(after time.Duration, lines ...string) bool {
+	var d dialling
+	now := time.Now()
+	for _, l := range lines {
+		now = now.Add(time.Second)
+		d.note(l, now)
+	}
+	return d.givenUp(now.Add(after))
 }

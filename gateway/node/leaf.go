@@ -82,10 +82,10 @@ func (p *plan) hubRemote() (*server.RemoteLeafOpts, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.proxies > 0 {
+		if p.dials > 0 {
 			// The server does not change the proxy of a remote that it has, and
 			// knows it by its addresses. A fragment makes it another one.
-			u.Fragment = fmt.Sprintf("proxy-%d", p.proxies)
+			u.Fragment = fmt.Sprintf("dial-%d", p.dials)
 		}
 		r.URLs = append(r.URLs, u)
 	}

@@ -19,12 +19,14 @@ var ErrNotRunning = errors.New("servers are not running")
 // A Node is the NATS servers of one stamp. It is a run.Component. Its methods
 // are safe for concurrent use.
 type Node struct {
-	cfg     Config
-	start   starter
-	links   *tracker
-	store   storeTroubles
-	monitor http.Handler
-	stopMu  sync.Mutex // held while a server starts, stops or is reloaded
+	cfg   Config
+	start starter
+	links *tracker
+	store storeTroubles
+
+	dialling dialling
+	monitor  http.Handler
+	stopMu   sync.Mutex // held while a server starts, stops or is reloaded
 
 	mu      sync.RWMutex // guards the fields below
 	plan    *plan        // in force; replaced, never changed
@@ -57,6 +59,7 @@ func New(cfg Config) (*Node, error) {
 func (n *Node) hear(line string) {
 	n.links.note(line)
 	n.store.note(line, time.Now())
+	n.dialling.note(line, time.Now())
 }
 
 // newPlan makes a plan and tries the translation into options, so that what is
@@ -113,6 +116,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { n.links.watch(watching, n.observe) })
+	wg.Go(func() { n.watchDialling(watching) })
 	local := n.running()
 	ready()
 	select {

@@ -53,7 +53,7 @@ type plan struct {
 
 	// The proxy's credentials, read from the file that the topology names.
 	proxyUser, proxyPassword string
-	proxies                  int // how often the proxy or its credentials changed
+	dials                    int // how often the remote of the hubs was replaced: its proxy changed, or the server had given up
 }
 
 func (p *plan) hub() bool { return p.view.Me.Link.Kind == topology.LinkHub }

@@ -92,7 +92,7 @@ func (p *plan) with(view *topology.View, id Identity) (*plan, error) {
 		return nil, err
 	}
 	if !next.sameProxy(p) {
-		next.proxies++
+		next.dials++
 	}
 	if next.hub() != p.hub() {
 		return &next, nil

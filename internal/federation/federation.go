@@ -85,7 +85,7 @@ func New(cfg Config) (*Federation, error) {
 		}
 		st, err := newStamp(f, s, reach)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, f.Close())
 		}
 		f.stamps = append(f.stamps, st)
 	}

@@ -64,18 +64,23 @@ func (f *Federation) freeAddr() (string, error) {
 		f.signs = append(f.signs, sign)
 		return addr, tcp.Close()
 	}
-	return "", fmt.Errorf("find address for replica: %w", err)
+	return "", fmt.Errorf("find address: %w", err)
 }
 
-func newReplica(s *Stamp, i int, p peers, reach map[topology.StampID]topology.Advertise) *Replica {
+func newReplica(s *Stamp, i int, p peers, reach map[topology.StampID]topology.Advertise) (*Replica, error) {
 	f := s.f
+	// Kept over restarts, so it is none that a system hands out meanwhile.
+	clients, err := f.freeAddr()
+	if err != nil {
+		return nil, err
+	}
 	o := gateway.DefaultOptions()
 	o.Stamp = s.ID
 	o.Topology = f.file
 	o.Identity = identityDir(f.cfg.Dir, s.ID)
 	o.Data = filepath.Join(f.cfg.Dir, "data", string(s.ID))
 	o.Listen = gateway.Listen{
-		Clients: "127.0.0.1:0", Admin: "127.0.0.1:0", Monitoring: "off",
+		Clients: clients, Admin: "127.0.0.1:0", Monitoring: "off",
 		Gateway: "127.0.0.1:0", Leafnode: "127.0.0.1:0", WebSocket: "127.0.0.1:0",
 	}
 	if len(p.local) > 0 {
@@ -87,7 +92,7 @@ func newReplica(s *Stamp, i int, p peers, reach map[topology.StampID]topology.Ad
 	if f.cfg.Options != nil {
 		f.cfg.Options(&o)
 	}
-	return &Replica{s: s, opts: o}
+	return &Replica{s: s, opts: o}, nil
 }
 
 // Start runs the gateway and returns when it is ready.

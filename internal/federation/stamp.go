@@ -31,7 +31,11 @@ func newStamp(f *Federation, s *topology.Stamp, reach map[topology.StampID]topol
 		}
 	}
 	for i := range max(s.Replicas, 1) {
-		st.replicas = append(st.replicas, newReplica(st, i, p, reach))
+		r, err := newReplica(st, i, p, reach)
+		if err != nil {
+			return nil, err
+		}
+		st.replicas = append(st.replicas, r)
 	}
 	return st, nil
 }

@@ -92,11 +92,11 @@ func TestScheduleEndsInTime(t *testing.T) {
 // TestShapesCompile: every shape of the topology is a valid one.
 func TestShapesCompile(t *testing.T) {
 	hashes := map[string]bool{}
-	for n := range 32 {
-		sh := shape{moved: n&1 > 0, labelled: n&2 > 0, denied: n&4 > 0, noLeaf: n&8 > 0, route: n&16 > 0}
+	for n := range 64 {
+		sh := shape{moved: n&1 > 0, labelled: n&2 > 0, denied: n&4 > 0, noLeaf: n&8 > 0, route: n&16 > 0, noHub: n&32 > 0}
 		m, err := topology.Parse("topology.yaml", []byte(sh.yaml()))
 		require.NoError(t, err, sh.yaml())
 		hashes[m.Hash] = true
 	}
-	require.Len(t, hashes, 32)
+	require.Len(t, hashes, 64)
 }

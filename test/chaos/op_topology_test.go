@@ -14,6 +14,7 @@ var topologyOperations = []operation{
 	change("policy keeps tests from p1", func(s *shape) *bool { return &s.denied }),
 	change("route audit", func(s *shape) *bool { return &s.route }),
 	{2, 500 * time.Millisecond, 4 * time.Second, func(*rand.Rand) trouble { return noLeaf{} }},
+	{1, time.Second, 4 * time.Second, func(*rand.Rand) trouble { return noHub{} }},
 }
 
 func change(what string, field func(*shape) *bool) operation {
@@ -45,4 +46,21 @@ func (noLeaf) begin(s *site) {
 func (noLeaf) end(s *site) {
 	s.reshape(func(sh *shape) { sh.noLeaf = false })
 	s.fed.Restart(topology.StampID("p2"))
+}
+
+// noHub takes hub spare out of the federation, and lets it in again. The link
+// servers of all other hubs restart each time.
+type noHub struct{}
+
+func (noHub) String() string   { return "topology: hub spare leaves" }
+func (noHub) claims() []string { return []string{"process:" + spare, "topology:hub"} }
+
+func (noHub) begin(s *site) {
+	s.fed.Stop(topology.StampID(spare))
+	s.reshape(func(sh *shape) { sh.noHub = true })
+}
+
+func (noHub) end(s *site) {
+	s.reshape(func(sh *shape) { sh.noHub = false })
+	s.fed.Restart(topology.StampID(spare))
 }

@@ -11,6 +11,10 @@ var (
 	stamps     = append(append([]string{}, controls...), executions...)
 )
 
+// spare is a hub without planes of its own. Leaf p1 goes there while gamma is
+// away; it comes and goes.
+const spare = "spare"
+
 // tripled is the stamp with three replicas.
 const tripled = "d1"
 
@@ -35,6 +39,7 @@ type shape struct {
 	denied   bool // a policy keeps test.triggered from p1
 	noLeaf   bool // stamp p2 is not in the federation
 	route    bool // one more custom route
+	noHub    bool // hub spare is not in the federation
 }
 
 const federation = `
@@ -42,14 +47,16 @@ apiVersion: ringway/v1
 kind: Topology
 name: chaos
 geos: [eu, us]
-rings: [dev, prod]
+rings: [dev, prod, none]
 stamps:
   - {name: alpha, geo: eu, ring: dev, roles: [control], link: {kind: hub, advertise: {gateway: "alpha.example:7222", leafnode: "alpha.example:7422", websocket: "alpha.example:443"}}}
   - {name: beta, geo: us, ring: dev, roles: [control], link: {kind: hub, advertise: {gateway: "beta.example:7222", leafnode: "beta.example:7422", websocket: "beta.example:443"}}}
   - {name: gamma, geo: us, ring: prod, trusted: true, link: {kind: hub, advertise: {gateway: "gamma.example:7222", leafnode: "gamma.example:7422", websocket: "gamma.example:443"}}}
   - {name: d1, geo: eu, ring: dev, replicas: 3, labels: {D1}, link: {via: [alpha]}}
   - {name: d2, geo: us, ring: dev, labels: {D2}, link: {via: [beta], transport: wss}}
-  - {name: p1, geo: us, ring: prod, link: {via: [gamma]}}
+#hub  - {name: spare, geo: us, ring: none, trusted: true, link: {kind: hub, advertise: {gateway: "spare.example:7222", leafnode: "spare.example:7422", websocket: "spare.example:443"}}}
+#hub  - {name: p1, geo: us, ring: prod, link: {via: [gamma, spare]}}
+#nohub  - {name: p1, geo: us, ring: prod, link: {via: [gamma]}}
 #p2  - {name: p2, geo: eu, ring: prod, link: {via: [alpha], transport: wss}}
 controlPlanes:
   - {name: one, stamp: alpha, projects: [carts, orders]}
@@ -76,7 +83,7 @@ policies:
 func (s shape) yaml() string {
 	on := map[bool]string{true: `chosen: "yes"`, false: `chosen: "no"`}
 	at := map[bool]string{false: "d1", true: "d2"}
-	lines := map[string]bool{"#p2": !s.noLeaf, "#route": s.route, "#denied": s.denied}
+	lines := map[string]bool{"#p2": !s.noLeaf, "#route": s.route, "#denied": s.denied, "#hub": !s.noHub, "#nohub": s.noHub}
 	text := strings.NewReplacer("D1", on[!s.labelled], "D2", on[s.labelled], "MOVED", at[s.moved]).Replace(federation)
 	var out []string
 	for line := range strings.SplitSeq(text, "\n") {
