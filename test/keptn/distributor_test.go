@@ -128,8 +128,11 @@ func heard(t testing.TB, p *Pod) {
 }
 
 // event returns a .triggered event of a stage.
-func event(id, stage string) []byte {
-	source, typ := "shipyard-controller", triggered
+func event(id, stage string) []byte { return eventOf(triggered, id, stage) }
+
+// eventOf is event with another type.
+func eventOf(typ, id, stage string) []byte {
+	source := "shipyard-controller"
 	return encode(Event{
 		ID: id, Source: &source, Type: &typ, SpecVersion: "1.0", Time: time.Now(), Context: newID(),
 		Data: encode(Data{Project: "sockshop", Stage: stage, Service: "carts"}),
