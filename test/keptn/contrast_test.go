@@ -92,6 +92,7 @@ func plane(t testing.TB, natsURL, group, stage string) *Pod {
 // group; the stamp that gets an event of the other drops it, and the sequence
 // is given up for want of an answer.
 func TestPlainSuperclusterLosesTasks(t *testing.T) {
+	t.Parallel()
 	sc := supercluster(t, "control", "dev", "prod")
 	c := &ControlPlane{NATS: sc[""].URL(), Store: NewStore(Clock{Second: 2 * time.Millisecond}, oneTask())}
 	Start(t, c)
@@ -108,6 +109,7 @@ func TestPlainSuperclusterLosesTasks(t *testing.T) {
 // filters, as go-sdk has it, both stamps do the task, and the control plane
 // closes it with the first.
 func TestPlainSuperclusterRunsTasksTwice(t *testing.T) {
+	t.Parallel()
 	sc := supercluster(t, "control", "dev", "prod")
 	p := Project{Name: "sockshop", Stages: []Stage{{"dev", []string{"deployment"}}}}
 	c := &ControlPlane{NATS: sc[""].URL(), Store: NewStore(quick, p)}
@@ -141,6 +143,7 @@ func TestPlainSuperclusterRunsTasksTwice(t *testing.T) {
 // TestPlainLeafLosesAnswers: a .finished that is published while the link is
 // down is gone, and the sequence hangs: after .started there is no time-out.
 func TestPlainLeafLosesAnswers(t *testing.T) {
+	t.Parallel()
 	addr, err := net.ResolveTCPAddr("tcp", natstest.Addr(t))
 	require.NoError(t, err)
 	hub := natstest.Start(t, func(o *server.Options) {
@@ -190,6 +193,7 @@ func TestPlainLeafLosesAnswers(t *testing.T) {
 // two stamps is one registration. The filters of the second are lost; both do
 // the tasks of the first stage, and none those of the second. Contract §7.
 func TestTwoStampsAreOneIntegration(t *testing.T) {
+	t.Parallel()
 	_, c := control(t, oneTask())
 	var pods []*Pod
 	for _, stage := range []string{"dev", "prod"} {

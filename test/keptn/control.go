@@ -156,7 +156,7 @@ func (c *ControlPlane) Ended(t testing.TB, shkeptncontext string) []Sequence {
 			}
 		}
 		return len(out) > 0
-	}, patience, 2*time.Millisecond, "%s", lazy(func() string { return fmt.Sprintf("%+v", out) }))
+	}, patience, 2*time.Millisecond, "%s", lazy(func() string { return fmt.Sprint(out) }))
 	return out
 }
 
