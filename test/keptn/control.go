@@ -31,8 +31,8 @@ type ControlPlane struct {
 	Internal, Public string
 }
 
-// server is what all HTTP servers of this package have.
-func server(h http.Handler) *http.Server {
+// httpServer is what all HTTP servers of this package have.
+func httpServer(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 }
 
@@ -110,7 +110,7 @@ func (c *ControlPlane) serve(ctx context.Context, wg *sync.WaitGroup, shipyard h
 			return out, err
 		}
 		*addr = l.Addr().String()
-		s := server(h)
+		s := httpServer(h)
 		out = append(out, s)
 		wg.Go(func() { _ = s.Serve(l) }) // ends with Close
 	}
@@ -156,7 +156,7 @@ func (c *ControlPlane) Ended(t testing.TB, shkeptncontext string) []Sequence {
 			}
 		}
 		return len(out) > 0
-	}, patience, 2*time.Millisecond, "%s", lazy(func() string { return fmt.Sprintf("%+v", out) }))
+	}, patience, 2*time.Millisecond, "%s", lazy(func() string { return fmt.Sprint(out) }))
 	return out
 }
 

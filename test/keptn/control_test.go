@@ -58,6 +58,7 @@ func call(t testing.TB, c *ControlPlane, method, path, body string) (int, string
 const registration = "/api/controlPlane/v1/uniform/registration"
 
 func TestControlPlaneAnswersAsRecorded(t *testing.T) {
+	t.Parallel()
 	for folder, public := range map[string]bool{
 		"distributor-remote-0.19.3": true, "distributor-remote-1.4.5": true, "sdk-task-remote": true, "cpc-task-remote": true,
 		"distributor-nats-0.19.3": false, "distributor-nats-1.4.5": false, "sdk-task-nats": false, "cpc-task-nats": false,
@@ -137,6 +138,7 @@ func idIn(t testing.TB, body []byte) string {
 }
 
 func TestStreamIsKeptns(t *testing.T) {
+	t.Parallel()
 	srv, _ := control(t)
 	stream, err := srv.JetStream().Stream(t.Context(), "keptn")
 	require.NoError(t, err)
@@ -154,6 +156,7 @@ func TestStreamIsKeptns(t *testing.T) {
 }
 
 func TestShipyardResetsStream(t *testing.T) {
+	t.Parallel()
 	srv := natstest.Start(t)
 	js := srv.JetStream()
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "keptn", Subjects: []string{"sh.keptn.>"}, MaxAge: time.Hour})
@@ -172,6 +175,7 @@ func TestShipyardResetsStream(t *testing.T) {
 
 // TestTaskIsCompleteByNumber is the table of contract §4.6.
 func TestTaskIsCompleteByNumber(t *testing.T) {
+	t.Parallel()
 	for arrivals, complete := range map[string]string{
 		"SF": "SF", "FS": "FS", "SFSF": "SF", "SSFF": "SSFF", "SSF": "", "FFS": "", "SFF": "SF",
 	} {
@@ -189,6 +193,7 @@ func TestTaskIsCompleteByNumber(t *testing.T) {
 }
 
 func TestUniformMerges(t *testing.T) {
+	t.Parallel()
 	_, c := control(t)
 	body := func(name, namespace, host, stage string) string {
 		return fmt.Sprintf(`{"name":%q,"metadata":{"hostname":%q,"kubernetesmetadata":{"namespace":%q}},"subscriptions":[{"event":"e","filter":{"stages":[%q]}}]}`,
@@ -228,6 +233,7 @@ func TestUniformMerges(t *testing.T) {
 }
 
 func TestSubscriptionsAreEdited(t *testing.T) {
+	t.Parallel()
 	_, c := control(t)
 	_, text := call(t, c, http.MethodPost, registration, `{"name":"n","metadata":{"hostname":"h","kubernetesmetadata":{"namespace":"ns"}}}`)
 	base := registration + "/" + idIn(t, []byte(text))
@@ -251,6 +257,7 @@ func TestSubscriptionsAreEdited(t *testing.T) {
 }
 
 func TestOpenEventsArePaged(t *testing.T) {
+	t.Parallel()
 	_, c := control(t, Project{Name: "sockshop", Stages: []Stage{{"dev", []string{"deployment"}}}})
 	for i := range 21 {
 		c.Post(t, Trigger("sockshop", "dev", fmt.Sprintf("carts-%d", i), "delivery", nil))
@@ -284,6 +291,7 @@ func TestOpenEventsArePaged(t *testing.T) {
 }
 
 func TestEventsArePostedAnew(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	sub, err := srv.Connect().SubscribeSync("sh.keptn.>")
 	require.NoError(t, err)
@@ -311,6 +319,7 @@ func TestEventsArePostedAnew(t *testing.T) {
 }
 
 func TestMissingSourceIsACrashLoop(t *testing.T) {
+	t.Parallel()
 	srv := natstest.Start(t)
 	store := NewStore(quick)
 	p := Start(t, &Shipyard{NATS: srv.URL(), Store: store, AckWait: 100 * time.Millisecond})

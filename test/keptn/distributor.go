@@ -161,7 +161,7 @@ func (d *Distributor) register(ctx context.Context) *Exit {
 			return nil
 		}
 		if !d.pause(ctx, 5*time.Second) {
-			return nil
+			return nil //nolint:nilerr // told to stop
 		}
 	}
 	return &Exit{distributorName, 1, "not registered", err}

@@ -2,15 +2,14 @@ package keptn
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
-
-	"cmp"
-	"io"
 
 	"github.com/nats-io/nats.go"
 )

@@ -29,7 +29,7 @@ func (d *Distributor) serve(ctx context.Context, wg *sync.WaitGroup) (func(), er
 	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("POST /event", d.onEvent)
 	mux.HandleFunc("/", d.proxy)
-	s := server(mux)
+	s := httpServer(mux)
 	wg.Go(func() { _ = s.Serve(d.listener) }) // ends with Close
 	return func() { shut(s) }, nil
 }

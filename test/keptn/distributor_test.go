@@ -1,7 +1,9 @@
 package keptn
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -21,9 +23,9 @@ const (
 // eventID is the id of the event of the recordings.
 const eventID = "11111111-2222-4333-8444-555555555555"
 
-// integration finds the id of an integration, and lengths that depend on the
+// integration finds the id of an integration, and lengths, which depend on the
 // digits of a time.
-var integration = regexp.MustCompile(`registration/[0-9a-f]{40}/|registration/fake\d+/|Content-Length: 4\d\d`)
+var integration = regexp.MustCompile(`registration/[0-9a-f]{40}/|registration/fake\d+/|Content-Length: \d{3}|"integrationid":"[^"]*"`)
 
 // sameRequest requires that two requests are equal, byte by byte but for ids
 // and times.
@@ -47,18 +49,25 @@ func recordedPod(t testing.TB, release string) *Pod {
 	}}
 }
 
+// reopenRecorded opens the events that a recording shows as open.
+func reopenRecorded(t testing.TB, c *ControlPlane, folder string) {
+	t.Helper()
+	for _, x := range exchanges(t, folder, "http-controlplane-wire.txt") {
+		if strings.Contains(string(x.reply), `"events":[{`) {
+			c.Store.reopen(t, x.reply)
+			return
+		}
+	}
+}
+
 func TestRemoteDistributorAsRecorded(t *testing.T) {
+	t.Parallel()
 	for _, release := range []string{Release019, Release14} {
 		t.Run(release, func(t *testing.T) {
 			folder := "distributor-remote-" + release
 			want := recordedRequests(t, folder, "http-controlplane-wire.txt")
 			_, c := control(t, shop())
-			for _, x := range exchanges(t, folder, "http-controlplane-wire.txt") {
-				if strings.Contains(string(x.reply), `"events":[{`) {
-					c.Store.reopen(t, x.reply)
-					break
-				}
-			}
+			reopenRecorded(t, c, folder)
 			wire := newTap(t, c.Public)
 			p := recordedPod(t, release)
 			p.Namespace, p.DistributorVersion = "keptn-exec", release
@@ -66,21 +75,35 @@ func TestRemoteDistributorAsRecorded(t *testing.T) {
 			p.APIEndpoint, p.APIToken, p.Hosts = "http://127.0.0.1:18180/api", Token, Hosts{"127.0.0.1:18180": wire.addr}
 			Start(t, p)
 			for _, parts := range [][]string{
-				{"POST", "/uniform/registration "}, {"PUT", "/ping"}, {"GET", "deployment.triggered"}, {"GET", "test.triggered"},
-				{"POST", "/event ", "deployment.started"}, {"POST", "/event ", "deployment.finished"},
+				{"POST", "/uniform/registration "},
+				{"PUT", "/ping"},
+				{"GET", "deployment.triggered"},
+				{"GET", "test.triggered"},
+				{"POST", "/event ", "deployment.started"},
+				{"POST", "/event ", "deployment.finished"},
 			} {
 				sameRequest(t, find(want, parts...), wire.await(t, parts...))
 			}
-			given := p.Received()[0]
-			require.Equal(t, eventID, given.ID)
-			body, err := given.sdk()
-			require.NoError(t, err)
-			same(t, exchanges(t, folder, "http-recipient-wire.txt")[0].body, body, false)
+			requireDelivered(t, folder, p)
+			boom := `{"type":"sh.keptn.log.error","source":"sink-service","specversion":"1.0","id":"1",` +
+				`"shkeptncontext":"aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee","data":{"message":"boom","task":"deployment"}}`
+			require.Equal(t, http.StatusOK, local(t, p, http.MethodPost, "/event", strings.NewReader(boom)))
+			sameRequest(t, find(want, "POST", "/v1/log"), wire.await(t, "POST", "/v1/log"))
+			require.Empty(t, find(wire.requests(), "/v1/event", "sh.keptn.log.error"), "not forwarded as an event")
+			for path, parts := range map[string][]string{
+				"/resource-service/v1/project/sockshop/stage/dev/service/carts/resource/helm%2Fcarts.tgz": {"GET", "/resource/"},
+				"/mongodb-datastore/event?keptnContext=abc&type=sh.keptn.event.deployment.finished":       {"GET", "/mongodb-datastore/"},
+				"/controlPlane/v1/event/triggered/sh.keptn.event.deployment.triggered?project=sockshop":   {"GET", "?project=sockshop HTTP"},
+			} {
+				local(t, p, http.MethodGet, path, nil)
+				sameRequest(t, find(want, parts...), wire.await(t, parts...))
+			}
 		})
 	}
 }
 
 func TestNATSDistributorAsRecorded(t *testing.T) {
+	t.Parallel()
 	for _, release := range []string{Release019, Release14} {
 		t.Run(release, func(t *testing.T) {
 			folder := "distributor-nats-" + release
@@ -108,10 +131,7 @@ func TestNATSDistributorAsRecorded(t *testing.T) {
 			for _, r := range recordings[1:3] {
 				same(t, []byte(r.Data), []byte(got[r.Subject]), true)
 			}
-			require.Len(t, p.Received(), 1)
-			body, err := p.Received()[0].sdk()
-			require.NoError(t, err)
-			same(t, exchanges(t, folder, "http-recipient-wire.txt")[0].body, body, false)
+			requireDelivered(t, folder, p)
 			for line := range strings.SplitSeq(recorded(t, folder, "nats-wire.txt"), "\n") {
 				if strings.HasPrefix(line, "SUB ") {
 					require.Contains(t, bus.text(), strings.Replace(line, `\r\n`, "\r\n", 1))
@@ -121,6 +141,34 @@ func TestNATSDistributorAsRecorded(t *testing.T) {
 	}
 }
 
+// requireDelivered requires that the service was given the event of the
+// recordings, once and as recorded.
+func requireDelivered(t testing.TB, folder string, p *Pod) {
+	t.Helper()
+	require.Len(t, p.Received(), 1)
+	require.Equal(t, eventID, p.Received()[0].ID)
+	require.Equal(t, "application/cloudevents+json", exchanges(t, folder, "http-recipient-wire.txt")[0].header.Get("Content-Type"))
+	body, err := p.Received()[0].sdk()
+	require.NoError(t, err)
+	same(t, exchanges(t, folder, "http-recipient-wire.txt")[0].body, body, false)
+}
+
+// local calls the distributor as its service does, with curl, and returns the
+// status.
+func local(t testing.TB, p *Pod, method, path string, body io.Reader) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.Proxy()+path, body)
+	require.NoError(t, err)
+	req.Header.Set("User-Agent", "curl/7.88.1")
+	req.Header.Set("Accept", "*/*")
+	c := http.Client{Transport: &http.Transport{DisableCompression: true}}
+	defer c.CloseIdleConnections()
+	resp, err := c.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode
+}
+
 // heard waits until a distributor has its subscriptions from a ping.
 func heard(t testing.TB, p *Pod) {
 	t.Helper()
@@ -128,8 +176,11 @@ func heard(t testing.TB, p *Pod) {
 }
 
 // event returns a .triggered event of a stage.
-func event(id, stage string) []byte {
-	source, typ := "shipyard-controller", triggered
+func event(id, stage string) []byte { return eventOf(triggered, id, stage) }
+
+// eventOf is event with another type.
+func eventOf(typ, id, stage string) []byte {
+	source := "shipyard-controller"
 	return encode(Event{
 		ID: id, Source: &source, Type: &typ, SpecVersion: "1.0", Time: time.Now(), Context: newID(),
 		Data: encode(Data{Project: "sockshop", Stage: stage, Service: "carts"}),
@@ -149,6 +200,7 @@ func awaitReceived(t testing.TB, p *Pod, n int) []string {
 }
 
 func TestDistributorSwallowsUntilItsFirstPing(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	p := recordedPod(t, Release14)
 	g := newGate(t, c.Internal)
@@ -172,6 +224,7 @@ func TestDistributorSwallowsUntilItsFirstPing(t *testing.T) {
 }
 
 func TestDistributorDiesOfMissedPings(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	p := recordedPod(t, Release14)
 	p.Namespace, p.Hosts, p.PubSubURL = "keptn", InCluster(c.Internal), srv.URL()
@@ -186,6 +239,7 @@ func TestDistributorDiesOfMissedPings(t *testing.T) {
 }
 
 func TestDistributorNeedsNATSAtBoot(t *testing.T) {
+	t.Parallel()
 	_, c := control(t, shop())
 	p := recordedPod(t, Release14)
 	p.Namespace, p.Hosts, p.PubSubURL = "keptn", InCluster(c.Internal), "nats://"+natstest.Addr(t)
@@ -194,6 +248,7 @@ func TestDistributorNeedsNATSAtBoot(t *testing.T) {
 }
 
 func TestDistributorLosesInTheGap(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	p := recordedPod(t, Release14)
 	p.Namespace, p.Hosts, p.PubSubURL = "keptn", InCluster(c.Internal), srv.URL()
@@ -221,6 +276,7 @@ func TestDistributorLosesInTheGap(t *testing.T) {
 }
 
 func TestDistributorWithoutRegistrationFilters(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	p := recordedPod(t, Release14)
 	p.Namespace, p.PubSubURL, p.DisableRegistration, p.StageFilter = "keptn", srv.URL(), true, "dev"
@@ -237,6 +293,7 @@ func TestDistributorWithoutRegistrationFilters(t *testing.T) {
 }
 
 func TestDistributorKnowsCopiesForAWhile(t *testing.T) {
+	t.Parallel()
 	d := &Distributor{given: map[string]time.Time{}}
 	require.True(t, d.first("e", true))
 	require.False(t, d.first("e", true), "within 10 s")
@@ -250,6 +307,7 @@ func TestDistributorKnowsCopiesForAWhile(t *testing.T) {
 }
 
 func TestDistributorEscapesResources(t *testing.T) {
+	t.Parallel()
 	const call = "/resource-service/v1/project/p/resource/helm%2Fc.tgz?gitCommitID="
 	u, err := url.Parse(call)
 	require.NoError(t, err)
@@ -262,4 +320,34 @@ func TestDistributorEscapesResources(t *testing.T) {
 	u.Path, u.RawPath = "/configuration-service/v1", ""
 	_, ok = (&Distributor{}).upstream(u)
 	require.False(t, ok)
+}
+
+// TestDistributorBreaksOffLongBodies: a body goes on without its length, and
+// one that is longer than allowed ends in the middle.
+func TestDistributorBreaksOffLongBodies(t *testing.T) {
+	t.Parallel()
+	type arrival struct {
+		length int64
+		n      int
+		err    error
+	}
+	arrived := make(chan arrival, 2)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		arrived <- arrival{r.ContentLength, len(b), err}
+		w.WriteHeader(http.StatusCreated)
+	}))
+	t.Cleanup(upstream.Close)
+	srv := natstest.Start(t)
+	p := &Pod{Distributor: Distributor{
+		Clock: quick, PubSubURL: srv.URL(), DisableRegistration: true, Hosts: InCluster(upstream.Listener.Addr().String()),
+	}}
+	Start(t, p)
+	const path = "/resource-service/v1/project/p/resource"
+	require.Equal(t, http.StatusCreated, local(t, p, http.MethodPost, path, strings.NewReader(strings.Repeat("x", 64<<10))))
+	require.Equal(t, arrival{-1, 64 << 10, nil}, <-arrived)
+	require.Equal(t, http.StatusInternalServerError, local(t, p, http.MethodPost, path, strings.NewReader(strings.Repeat("x", 64<<10+1))))
+	require.Error(t, (<-arrived).err)
+	require.Equal(t, http.StatusInternalServerError, local(t, p, http.MethodGet, "/secrets/v1", nil))
+	require.Equal(t, http.StatusOK, local(t, p, http.MethodGet, "/health", nil))
 }

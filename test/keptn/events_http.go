@@ -19,11 +19,12 @@ type eventPage struct {
 func (s *Store) onTriggered(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	size, offset := 20, 0
+	var bad error
 	for key, v := range map[string]*int{"pageSize": &size, "nextPageKey": &offset} {
 		if text := q.Get(key); text != "" {
 			n, err := strconv.Atoi(text)
 			if err != nil {
-				refuse(w, http.StatusBadRequest, err.Error()) // and goes on, as the original
+				bad = err
 				continue
 			}
 			*v = n
@@ -33,7 +34,13 @@ func (s *Store) onTriggered(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "project not found")
 		return
 	}
-	answer(w, http.StatusOK, page(s.triggered(r.PathValue("type"), q.Get("project"), q.Get("stage"), q.Get("service"), q.Get("eventID")), offset, size))
+	found := page(s.triggered(r.PathValue("type"), q.Get("project"), q.Get("stage"), q.Get("service"), q.Get("eventID")), offset, size)
+	if bad != nil { // the original does not stop there
+		refuse(w, http.StatusBadRequest, bad.Error())
+		_, _ = w.Write(encode(found)) // the client has gone
+		return
+	}
+	answer(w, http.StatusOK, found)
 }
 
 // triggered returns the open events that a query is about: project by project,

@@ -2,6 +2,7 @@ package keptn
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"time"
 )
@@ -29,6 +30,15 @@ type Sequence struct {
 	State                   string
 	Result, Status          string
 	Tasks                   []Task // those triggered so far
+}
+
+// String says in one line how far the sequence is.
+func (s Sequence) String() string {
+	out := fmt.Sprintf("%s in %s of %s: %s %s", s.Name, s.Stage, s.Service, s.State, s.Result)
+	for _, t := range s.Tasks {
+		out += fmt.Sprintf(", %s %d started %d finished", t.Name, len(t.Started), len(t.Finished))
+	}
+	return out
 }
 
 // A Task is a .triggered event and what was counted as its answers.

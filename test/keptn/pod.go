@@ -54,7 +54,7 @@ func (p *Pod) Run(ctx context.Context, ready func()) error {
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httpServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		e, bad := ParseEvent(body)
 		if err != nil || bad != nil {

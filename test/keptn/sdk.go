@@ -28,6 +28,10 @@ type SDK struct {
 	Deployment, Version   string // K8S_DEPLOYMENT_NAME, K8S_DEPLOYMENT_VERSION
 	Location              string
 
+	// Connector makes it a service that uses cp-connector by itself and answers
+	// with the older helper of go-utils.
+	Connector bool
+
 	// Handler does a task and returns the data of .finished; nil sends none, and
 	// a nil Handler answers with pass. It is called for several at once.
 	Handler func(ctx context.Context, e Event) map[string]any
@@ -182,18 +186,40 @@ func (s *SDK) handle(ctx context.Context, e Event) {
 		if err != nil {
 			return
 		}
-		s.answer(ctx, e, kindStarted, encode(Data{Project: d.Project, Stage: d.Stage, Service: d.Service, Labels: d.Labels}))
-		out := map[string]any{"project": d.Project, "stage": d.Stage, "service": d.Service, "message": "done by sdk-task"}
-		if d.Labels != nil {
-			out["labels"] = d.Labels
+		s.answer(ctx, e, kindStarted, s.started(d))
+		if data := s.finished(ctx, e, d); data != nil {
+			s.answer(ctx, e, kindFinished, data)
 		}
-		if s.Handler != nil {
-			if out = s.Handler(ctx, e); out == nil {
-				return
-			}
-		}
-		s.answer(ctx, e, kindFinished, encode(merge(map[string]any{"status": succeeded, "result": pass}, out)))
 	})
+}
+
+// started returns the data of .started: what says where the task is.
+func (s *SDK) started(d Data) json.RawMessage {
+	out := Data{Project: d.Project, Stage: d.Stage, Service: d.Service, Labels: d.Labels}
+	if s.Connector {
+		out.Status = succeeded
+	}
+	return encode(out)
+}
+
+// finished does the task and returns the data of .finished: what the handler
+// says and nothing of the task. nil is for none.
+func (s *SDK) finished(ctx context.Context, e Event, d Data) json.RawMessage {
+	if s.Handler != nil {
+		out := s.Handler(ctx, e)
+		if out == nil {
+			return nil
+		}
+		return encode(merge(map[string]any{"status": succeeded, "result": pass}, out))
+	}
+	d.Status, d.Result, d.Message = succeeded, pass, "done by sdk-task"
+	if s.Connector {
+		d.Message = "done by cpc-task"
+		return encode(d)
+	}
+	var out map[string]any
+	_ = json.Unmarshal(encode(d), &out) // keys in the order of the alphabet
+	return encode(out)
 }
 
 // answer sends an event about a task. What can not be sent is lost.
@@ -202,6 +228,9 @@ func (s *SDK) answer(ctx context.Context, to Event, as string, data json.RawMess
 	e := Event{
 		ContentType: jsonType, Data: data, ID: newID(), Context: to.Context, KeptnSpec: specVersion, Source: &source,
 		SpecVersion: "1.0", Time: time.Now().UTC(), TriggeredID: to.ID, Type: &typ,
+	}
+	if s.Connector {
+		e.Commit = to.Commit
 	}
 	if l, ok := failure(e, s.id); ok {
 		_ = s.api.log(ctx, []LogEntry{l}) // logged at most; the event goes as well

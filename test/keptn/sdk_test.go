@@ -2,7 +2,6 @@ package keptn
 
 import (
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,63 +29,81 @@ func handled(t testing.TB, s *SDK, n int) []string {
 	return out
 }
 
-func TestNATSServiceAsRecorded(t *testing.T) {
-	want := recordedRequests(t, "sdk-task-nats", "http-controlplane-wire.txt")
-	recordings := messages(t, "sdk-task-nats")
-	srv, c := control(t, shop())
-	wire, bus := newTap(t, c.Internal), newTap(t, srv.Addr().String())
+// recordedConnector is the service of the recordings that uses cp-connector.
+func recordedConnector(string) *SDK {
 	s := recordedSDK(Release14)
-	s.Hosts, s.EventBroker = InCluster(wire.addr), "nats://"+bus.addr
-	all, err := srv.Connect().SubscribeSync("sh.keptn.event.deployment.*")
-	require.NoError(t, err)
-	Start(t, s)
-	for _, parts := range [][]string{{"POST", "registration"}, {"PUT", "/ping"}} {
-		sameRequest(t, find(want, parts...), wire.await(t, parts...))
+	s.Connector, s.Name, s.Deployment, s.Pod, s.Version = true, "cpc-task-service", "cpc-task-service", "my-cpc-task-abc", "dev"
+	return s
+}
+
+func TestNATSServiceAsRecorded(t *testing.T) {
+	t.Parallel()
+	for folder, service := range map[string]func(string) *SDK{"sdk-task-nats": recordedSDK, "cpc-task-nats": recordedConnector} {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			want := recordedRequests(t, folder, "http-controlplane-wire.txt")
+			recordings := messages(t, folder)
+			srv, c := control(t, shop())
+			wire, bus := newTap(t, c.Internal), newTap(t, srv.Addr().String())
+			s := service(Release14)
+			s.Hosts, s.EventBroker = InCluster(wire.addr), "nats://"+bus.addr
+			all, err := srv.Connect().SubscribeSync("sh.keptn.event.deployment.*")
+			require.NoError(t, err)
+			Start(t, s)
+			for _, parts := range [][]string{{"POST", "registration"}, {"PUT", "/ping"}} {
+				sameRequest(t, find(want, parts...), wire.await(t, parts...))
+			}
+			require.Contains(t, bus.text(), "SUB sh.keptn.event.deployment.triggered "+s.Name+" 1\r\n")
+			for range 2 { // the same event twice runs twice
+				require.NoError(t, srv.Connect().Publish(recordings[0].Subject, []byte(recordings[0].Data)))
+			}
+			got := map[string][]string{}
+			for range len(recordings) {
+				m, err := all.NextMsg(patience)
+				require.NoError(t, err)
+				require.Empty(t, m.Header)
+				got[m.Subject] = append(got[m.Subject], string(m.Data))
+			}
+			for _, r := range recordings {
+				same(t, []byte(r.Data), []byte(got[r.Subject][0]), true)
+				got[r.Subject] = got[r.Subject][1:]
+			}
+			require.Equal(t, []string{eventID, eventID}, handled(t, s, 2))
+			require.Contains(t, string(s.Received()[0].Data), `"subscriptionID":"`)
+		})
 	}
-	require.Contains(t, bus.text(), "SUB sh.keptn.event.deployment.triggered sdk-task-service 1\r\n")
-	for range 2 { // the same event twice runs twice
-		require.NoError(t, srv.Connect().Publish(recordings[0].Subject, []byte(recordings[0].Data)))
-	}
-	got := map[string][]string{}
-	for range len(recordings) {
-		m, err := all.NextMsg(patience)
-		require.NoError(t, err)
-		require.Empty(t, m.Header)
-		got[m.Subject] = append(got[m.Subject], string(m.Data))
-	}
-	for _, r := range recordings {
-		same(t, []byte(r.Data), []byte(got[r.Subject][0]), true)
-		got[r.Subject] = got[r.Subject][1:]
-	}
-	require.Equal(t, []string{eventID, eventID}, handled(t, s, 2))
-	require.Contains(t, string(s.Received()[0].Data), `"subscriptionID":"`)
 }
 
 func TestRemoteServiceAsRecorded(t *testing.T) {
-	want := recordedRequests(t, "sdk-task-remote", "http-controlplane-wire.txt")
-	_, c := control(t, shop())
-	for _, x := range exchanges(t, "sdk-task-remote", "http-controlplane-wire.txt") {
-		if strings.Contains(string(x.reply), `"events":[{`) {
-			c.Store.reopen(t, x.reply)
-			break
-		}
+	t.Parallel()
+	for folder, service := range map[string]func(string) *SDK{"sdk-task-remote": recordedSDK, "cpc-task-remote": recordedConnector} {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			want := recordedRequests(t, folder, "http-controlplane-wire.txt")
+			_, c := control(t, shop())
+			reopenRecorded(t, c, folder)
+			wire := newTap(t, c.Public)
+			s := service(Release14)
+			s.Namespace, s.Location = "keptn-exec", "remote-execution-plane"
+			s.APIEndpoint, s.APIToken, s.Hosts = "http://127.0.0.1:18180/api", Token, Hosts{"127.0.0.1:18180": wire.addr}
+			Start(t, s)
+			for _, parts := range [][]string{
+				{"POST", "/uniform/registration "},
+				{"PUT", "/ping"},
+				{"GET", "deployment.triggered"},
+				{"POST", "/event ", "deployment.started"},
+				{"POST", "/event ", "deployment.finished"},
+			} {
+				sameRequest(t, find(want, parts...), wire.await(t, parts...))
+			}
+			require.Equal(t, []string{eventID}, handled(t, s, 1))
+			require.Len(t, c.Store.Open(triggered), 1, "started and finished, but of no sequence")
+		})
 	}
-	wire := newTap(t, c.Public)
-	s := recordedSDK(Release14)
-	s.Namespace, s.Location = "keptn-exec", "remote-execution-plane"
-	s.APIEndpoint, s.APIToken, s.Hosts = "http://127.0.0.1:18180/api", Token, Hosts{"127.0.0.1:18180": wire.addr}
-	Start(t, s)
-	for _, parts := range [][]string{
-		{"POST", "/uniform/registration "}, {"PUT", "/ping"}, {"GET", "deployment.triggered"},
-		{"POST", "/event ", "deployment.started"}, {"POST", "/event ", "deployment.finished"},
-	} {
-		sameRequest(t, find(want, parts...), wire.await(t, parts...))
-	}
-	require.Equal(t, []string{eventID}, handled(t, s, 1))
-	require.Len(t, c.Store.Open(triggered), 1, "started and finished, but of no sequence")
 }
 
 func TestServiceFiltersByRelease(t *testing.T) {
+	t.Parallel()
 	for release, want := range map[string][]string{Release019: {"dev", "hardening"}, Release14: {"dev", "hardening", "production"}} {
 		t.Run(release, func(t *testing.T) {
 			_, c := control(t, shop())
@@ -112,6 +129,7 @@ func TestServiceFiltersByRelease(t *testing.T) {
 }
 
 func TestServiceDropsWhatDoesNotMatch(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	s := recordedSDK(Release14)
 	s.Hosts, s.EventBroker, s.PubSubTopic = InCluster(c.Internal), srv.URL(), ""
@@ -131,6 +149,7 @@ func TestServiceDropsWhatDoesNotMatch(t *testing.T) {
 }
 
 func TestServiceDiesOfAnEventWithoutType(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	s := recordedSDK(Release14)
 	s.Hosts, s.EventBroker = InCluster(c.Internal), srv.URL()
@@ -146,6 +165,7 @@ func TestServiceDiesOfAnEventWithoutType(t *testing.T) {
 }
 
 func TestServiceDiesOfTenFailedPolls(t *testing.T) {
+	t.Parallel()
 	_, c := control(t, shop())
 	g := newGate(t, c.Public)
 	s := recordedSDK(Release14)
@@ -170,6 +190,7 @@ func must(e Event, err error) Event {
 }
 
 func TestServiceDiesOfFailedPings(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	g := newGate(t, c.Internal)
 	s := recordedSDK(Release14)
@@ -181,6 +202,7 @@ func TestServiceDiesOfFailedPings(t *testing.T) {
 }
 
 func TestServiceRegistersOnce(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	s := recordedSDK(Release14)
 	s.Hosts, s.EventBroker, s.Node = InCluster(c.Internal), srv.URL(), ""

@@ -31,6 +31,7 @@ func requireOnce(t testing.TB, c *ControlPlane, p Project, shkeptncontext string
 // TestSequenceRuns lets one service of each kind do the tasks of a sequence in
 // one cluster, as Keptn is meant to be used.
 func TestSequenceRuns(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	p := recordedPod(t, Release14)
 	p.Namespace, p.Hosts, p.PubSubURL, p.PubSubTopic = "keptn", InCluster(c.Internal), srv.URL(), triggered
@@ -62,6 +63,7 @@ func must2(d Data, err error) Data {
 // TestFailureEndsASequence: the remaining tasks are skipped and the next stage
 // is not reached; the errors are reported.
 func TestFailureEndsASequence(t *testing.T) {
+	t.Parallel()
 	srv, c := control(t, shop())
 	s := recordedSDK(Release14)
 	s.Hosts, s.EventBroker = InCluster(c.Internal), srv.URL()
@@ -81,6 +83,7 @@ func TestFailureEndsASequence(t *testing.T) {
 // TestNobodyAnswersATask: a sequence without a plane is given up; one that has
 // begun is not.
 func TestNobodyAnswersATask(t *testing.T) {
+	t.Parallel()
 	p := Project{Name: "sockshop", Stages: []Stage{{"dev", []string{"deployment"}}}}
 	srv, c := controlAt(t, Clock{Second: 3 * time.Millisecond}, p)
 	begun := c.Post(t, Trigger("sockshop", "dev", "carts", "delivery", nil))

@@ -48,7 +48,7 @@ type LogEntry struct {
 	Context       string    `json:"shkeptncontext"`
 	Task          string    `json:"task"`
 	TriggeredID   string    `json:"triggeredid"`
-	Commit        string    `json:"gitcommitid,omitempty"`
+	Commit        string    `json:"gitcommitid"`
 }
 
 // NewStore returns an empty database that knows projects. Integrations that are

@@ -14,12 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A tap is a TCP relay that keeps what the clients send.
+// A tap is a TCP relay that keeps what the clients send, and can be cut.
 type tap struct {
 	addr string
 
-	mu   sync.Mutex // guards sent
-	sent []*bytes.Buffer
+	mu    sync.Mutex // guards the following fields
+	sent  []*bytes.Buffer
+	cut   bool
+	conns []net.Conn
 }
 
 // newTap relays to target until the test ends.
@@ -29,8 +31,6 @@ func newTap(t testing.TB, target string) *tap {
 	require.NoError(t, err)
 	p := &tap{addr: l.Addr().String()}
 	var wg sync.WaitGroup
-	var mu sync.Mutex // guards conns
-	var conns []net.Conn
 	wg.Go(func() {
 		for {
 			in, err := l.Accept()
@@ -42,30 +42,41 @@ func newTap(t testing.TB, target string) *tap {
 				_ = in.Close()
 				continue
 			}
-			mu.Lock()
-			conns = append(conns, in, out)
-			mu.Unlock()
-			keep := p.conn()
+			keep := p.conn(in, out)
 			wg.Go(func() { defer out.Close(); _, _ = io.Copy(io.MultiWriter(keep, out), in) })
 			wg.Go(func() { defer in.Close(); _, _ = io.Copy(in, out) })
 		}
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		mu.Unlock()
+		p.setCut(true)
 		wg.Wait()
 	})
 	return p
 }
 
-// conn returns where a connection's bytes go.
-func (p *tap) conn() io.Writer {
+// setCut ends all connections and every new one, or no more.
+func (p *tap) setCut(cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.cut = cut
+	if cut {
+		for _, c := range p.conns {
+			_ = c.Close()
+		}
+		p.conns = nil
+	}
+}
+
+// conn takes up a connection and returns where its bytes go.
+func (p *tap) conn(in, out net.Conn) io.Writer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cut {
+		_ = in.Close()
+		_ = out.Close()
+	}
+	p.conns = append(p.conns, in, out)
 	b := &bytes.Buffer{}
 	p.sent = append(p.sent, b)
 	return lockedWriter{p, b}
