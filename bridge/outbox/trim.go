@@ -16,7 +16,7 @@ import (
 const (
 	trimEvery  = 250 * time.Millisecond
 	trimEvents = 4096
-	trimLatest = 5 * time.Second
+	trimLatest = time.Second
 )
 
 // An event that is not settled, as one that cannot be set aside, holds up the
