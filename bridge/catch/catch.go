@@ -70,6 +70,7 @@ type Catcher struct {
 	subs  map[string]*nats.Subscription
 	state State
 	quit  chan struct{} // closed when nobody reads the channels
+	want  bool          // what SetActive was told last
 }
 
 // A mode is an order to be active or not; done is closed when it is obeyed.
@@ -106,11 +107,15 @@ func (c *Catcher) note(change func(*State)) {
 // SetActive says whether this replica is the active one. When it returns false
 // is obeyed: nothing is sent to the stream any more.
 func (c *Catcher) SetActive(active bool) {
+	c.mu.Lock()
+	c.want = active // for a run that begins only now
+	quit := c.quit
+	c.mu.Unlock()
 	m := mode{active, make(chan struct{})}
 	select {
 	case c.modes <- m:
 		<-m.done
-	case <-c.stopped():
+	case <-quit:
 	}
 }
 
@@ -145,7 +150,11 @@ func (c *Catcher) Run(ctx context.Context, ready func()) error {
 		return err
 	}
 	ready()
-	newLoop(c, inbox).run(ctx)
+	l := newLoop(c, inbox)
+	c.mu.Lock()
+	l.active = c.want
+	c.mu.Unlock()
+	l.run(ctx)
 	return nil
 }
 
