@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -11,6 +12,10 @@ const (
 	firstRerun = 100 * time.Millisecond
 	lastRerun  = 5 * time.Second
 )
+
+// slowStart is after what time a part that is not ready yet is spoken of, and
+// how often.
+const slowStart = 5 * time.Second
 
 // A keeper runs a part of the bridge again when it fails: a disk that is full
 // for a minute must not end the process, and with it the NATS of the stamp.
@@ -27,12 +32,19 @@ func (k *keeper) Run(ctx context.Context, ready func()) error {
 	called := false
 	k.board.set(k.name, "starting")
 	began := time.Now()
+	up := make(chan struct{})
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watch.Go(func() { k.watch(watching, began, up) })
 	for wait := firstRerun; ; wait = min(2*wait, lastRerun) {
 		err := k.run(ctx, func() {
 			k.board.set(k.name, "ok")
 			wait = firstRerun
 			if !called {
 				called = true
+				close(up)
 				k.log.Debug("part ready", "component", k.name, "after", time.Since(began).Round(time.Millisecond))
 				ready()
 			}
@@ -50,6 +62,22 @@ func (k *keeper) Run(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
+		}
+	}
+}
+
+// watch says that the part is not up, as long as it is not.
+func (k *keeper) watch(ctx context.Context, began time.Time, up <-chan struct{}) {
+	tick := time.NewTicker(slowStart)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-up:
+			return
+		case <-tick.C:
+			k.log.Warn("part not ready yet", "component", k.name, "after", time.Since(began).Round(time.Millisecond))
 		}
 	}
 }

@@ -302,7 +302,7 @@ func (g *Gateway) settled(ctx context.Context, c *conns) error {
 		if err != nil {
 			return err
 		}
-		for {
+		for said := time.Now(); ; {
 			if q.stream == "" {
 				_, err = js.AccountInfo(ctx)
 			} else {
@@ -310,6 +310,10 @@ func (g *Gateway) settled(ctx context.Context, c *conns) error {
 			}
 			if err == nil || errors.Is(err, jetstream.ErrStreamNotFound) {
 				break
+			}
+			if time.Since(said) > slowStart {
+				said = time.Now()
+				g.log.Warn("streams have no leader yet", "stream", q.stream, "err", err)
 			}
 			select {
 			case <-ctx.Done():

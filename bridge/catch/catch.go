@@ -73,6 +73,7 @@ type Catcher struct {
 	subs  map[string]*nats.Subscription
 	state State
 	quit  chan struct{} // closed when nobody reads the channels
+	want  bool          // what SetActive was told last
 }
 
 // A mode is an order to be active or not; done is closed when it is obeyed.
@@ -109,11 +110,15 @@ func (c *Catcher) note(change func(*State)) {
 // SetActive says whether this replica is the active one. When it returns false
 // is obeyed: nothing is sent to the stream any more.
 func (c *Catcher) SetActive(active bool) {
+	c.mu.Lock()
+	c.want = active // for a run that begins only now
+	quit := c.quit
+	c.mu.Unlock()
 	m := mode{active, make(chan struct{})}
 	select {
 	case c.modes <- m:
 		<-m.done
-	case <-c.stopped():
+	case <-quit:
 	}
 }
 
@@ -152,7 +157,14 @@ func (c *Catcher) Run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("hear clients: %w", err)
 	}
 	ready()
-	newLoop(c, inbox, gathered).run(ctx)
+	l := newLoop(c, inbox, gathered)
+	c.mu.Lock()
+	active := c.want
+	c.mu.Unlock()
+	if active {
+		l.setActive(true)
+	}
+	l.run(ctx)
 	return nil
 }
 

@@ -175,31 +175,16 @@ func (b *Box) Get(ctx context.Context, number uint64) (*Entry, error) {
 
 // List returns up to limit letters from number start on, oldest first.
 func (b *Box) List(ctx context.Context, start uint64, limit int) ([]*Entry, error) {
-	cons, err := b.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(start, 1),
+	var out []*Entry
+	if limit <= 0 {
+		return out, nil
+	}
+	err := jstream.Each(ctx, b.stream, start, nil, func(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
+		out = append(out, entry(meta.Sequence.Stream, meta.Timestamp, m.Headers(), m.Data()))
+		return len(out) < limit
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", Stream, err)
-	}
-	info, err := b.stream.Info(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", Stream, err)
-	}
-	var out []*Entry
-	for next := max(start, info.State.FirstSeq); len(out) < limit && next <= info.State.LastSeq && info.State.Msgs > 0; {
-		m, err := cons.Next(jetstream.FetchMaxWait(2 * time.Second))
-		if errors.Is(err, nats.ErrTimeout) {
-			return out, nil // the rest was deleted meanwhile
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", Stream, err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", Stream, err)
-		}
-		out = append(out, entry(meta.Sequence.Stream, meta.Timestamp, m.Headers(), m.Data()))
-		next = meta.Sequence.Stream + 1
 	}
 	return out, nil
 }

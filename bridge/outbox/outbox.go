@@ -140,7 +140,7 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	defer r.stop()
+	defer func() { r.stop() }() // of the last consumer
 	ready()
 	return r.run(ctx)
 }

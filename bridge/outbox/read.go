@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/internal/crash"
+	"github.com/ringway/ringway/internal/jstream"
 )
 
 // How long an event that could not be settled waits for the next try.
@@ -22,35 +23,27 @@ const (
 // event.
 type reader struct {
 	o       *Outbox
+	out     jetstream.Stream
 	ledger  *ledger
 	byAck   bool
 	msgs    jetstream.MessagesContext
 	backlog uint64 // how many events were captured before
 	before  uint64 // the last of them
-	seen    func(jetstream.Msg) error
+	last    uint64 // sequence that was read last
+	seen    deliveries
 	stop    func()
 }
 
 // newReader begins to read what out has.
 func (o *Outbox) newReader(ctx context.Context, out jetstream.Stream) (*reader, error) {
 	info := out.CachedInfo()
-	r := &reader{o: o, ledger: newLedger(info.State.FirstSeq), before: info.State.LastSeq, byAck: info.Config.Retention == jetstream.WorkQueuePolicy}
-	cons, err := r.consumer(ctx, out)
-	if err != nil {
-		return nil, fmt.Errorf("open consumer of %s: %w", StreamOut, err)
+	r := &reader{
+		o: o, out: out, ledger: newLedger(info.State.FirstSeq), before: info.State.LastSeq,
+		last: max(info.State.FirstSeq, 1) - 1, byAck: info.Config.Retention == jetstream.WorkQueuePolicy,
 	}
-	r.backlog = cons.CachedInfo().NumPending
-	pull := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1000)}
-	if o.cfg.Replicas > 1 {
-		pull = append(pull, jetstream.PullHeartbeat(heartbeat))
-	}
-	if r.msgs, err = cons.Messages(pull...); err != nil {
-		return nil, fmt.Errorf("read %s: %w", StreamOut, err)
-	}
-	unhook := context.AfterFunc(ctx, r.msgs.Stop)
-	r.stop = func() { // also where a failed read ends the run
-		unhook()
-		r.msgs.Stop()
+	var err error
+	if r.backlog, err = r.open(ctx); err != nil {
+		return nil, err
 	}
 	if !r.byAck {
 		t := &trimmer{ledger: r.ledger, stream: out, log: o.cfg.Log, since: time.Now()}
@@ -59,15 +52,34 @@ func (o *Outbox) newReader(ctx context.Context, out jetstream.Stream) (*reader, 
 	return r, nil
 }
 
+// open begins to read behind what was read last, and returns how much there is.
+func (r *reader) open(ctx context.Context) (pending uint64, err error) {
+	cons, err := r.consumer(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("open consumer of %s: %w", StreamOut, err)
+	}
+	pull := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1000)}
+	if r.o.cfg.Replicas > 1 {
+		pull = append(pull, jetstream.PullHeartbeat(heartbeat))
+	}
+	msgs, err := cons.Messages(pull...)
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", StreamOut, err)
+	}
+	unhook := context.AfterFunc(ctx, msgs.Stop)
+	r.seen, r.msgs, r.stop = 0, msgs, func() { // also where a failed read ends the run
+		unhook()
+		msgs.Stop()
+	}
+	return cons.CachedInfo().NumPending, nil
+}
+
 // consumer makes a fresh consumer. What an earlier process had in hand is still
 // in the stream, so that a new consumer reads it again at once and in order.
-func (r *reader) consumer(ctx context.Context, out jetstream.Stream) (jetstream.Consumer, error) {
+func (r *reader) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	if !r.byAck {
-		r.seen = func(jetstream.Msg) error { return nil } // an ordered consumer looks itself
-		return out.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+		return jstream.Reader(ctx, r.out, r.last+1) //nolint:wrapcheck // the caller says which stream
 	}
-	var seen deliveries
-	r.seen = seen.next
 	return freshConsumer(ctx, r.o.js, StreamOut, jetstream.ConsumerConfig{
 		Durable: "router", AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: 30 * time.Second, MaxAckPending: maxUnsettled,
@@ -82,18 +94,35 @@ func (r *reader) run(ctx context.Context) error {
 			r.o.answered.caughtUp(true)
 			r.o.cfg.Tasks.CaughtUp()
 		}
-		m, err := r.msgs.Next()
+		m, err := r.next(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
 		if err != nil {
 			return fmt.Errorf("read %s: %w", StreamOut, err)
 		}
-		if err := r.seen(m); err != nil {
-			return fmt.Errorf("read %s: %w", StreamOut, err)
-		}
 		if err := r.take(ctx, m); err != nil {
 			return err
+		}
+	}
+}
+
+// next returns the next event. Where a consumer is gone or has lost a delivery,
+// another one reads on behind the last event; if that cannot be made, or the
+// consumer knows what is in hand, the run ends.
+func (r *reader) next(ctx context.Context) (jetstream.Msg, error) {
+	for {
+		m, err := r.msgs.Next()
+		if err == nil {
+			err = r.seen.next(m)
+		}
+		if err == nil || ctx.Err() != nil || r.byAck {
+			return m, err
+		}
+		r.o.cfg.Log.Debug("reader begins anew", "stream", StreamOut, "err", err)
+		r.stop()
+		if _, err := r.open(ctx); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -106,6 +135,7 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 	}
 	crash.At(crash.OutboxRead)
 	seq := meta.Sequence.Stream
+	r.last = seq
 	if !r.ledger.take(ctx, seq) {
 		if ctx.Err() == nil && r.byAck {
 			return m.InProgress() // offered again while it is in hand

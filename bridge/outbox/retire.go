@@ -93,7 +93,16 @@ func (l *lane) bury(ctx context.Context) error {
 		if err := batch.Error(); err != nil {
 			return fmt.Errorf("read %s: %w", StreamHold, err)
 		}
-		if n == 0 {
+		if n > 0 {
+			continue
+		}
+		left, err := l.o.hold.count(ctx, l.target)
+		switch {
+		case err != nil:
+			return err
+		case left > 0: // whoever led the consumer is gone
+			return fmt.Errorf("read %s: %d events of %s do not come", StreamHold, left, l.target)
+		default:
 			l.held.Store(0)
 			l.old.Store(false)
 			return nil

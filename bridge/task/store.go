@@ -157,36 +157,23 @@ func (s *store) dropBatch(ctx context.Context, id string) error {
 // open returns every task under way that has a message of its own, and every
 // batch.
 func (s *store) open(ctx context.Context) (tasks []*Task, batches []*batch, err error) {
-	cons, err := s.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{openSubject + ">", askedSubject + ">"}})
+	err = jstream.Each(ctx, s.stream, 1, []string{openSubject + ">", askedSubject + ">"}, func(m jetstream.Msg, _ *jetstream.MsgMetadata) bool {
+		// What cannot be read was written by a later version: its answers
+		// are refused.
+		if id, ok := strings.CutPrefix(m.Subject(), askedSubject); ok {
+			if b := readBatch(id, m.Data()); b != nil {
+				batches = append(batches, b)
+			}
+		} else if t, err := decode(m.Data()); err == nil {
+			t.own, t.noted = true, true
+			tasks = append(tasks, t)
+		}
+		return true
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", Stream, err)
 	}
-	for {
-		got, err := cons.FetchNoWait(1000)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read %s: %w", Stream, err)
-		}
-		n := 0
-		for m := range got.Messages() {
-			n++
-			// What cannot be read was written by a later version: its answers
-			// are refused.
-			if id, ok := strings.CutPrefix(m.Subject(), askedSubject); ok {
-				if b := readBatch(id, m.Data()); b != nil {
-					batches = append(batches, b)
-				}
-			} else if t, err := decode(m.Data()); err == nil {
-				t.own, t.noted = true, true
-				tasks = append(tasks, t)
-			}
-		}
-		if err := got.Error(); err != nil {
-			return nil, nil, fmt.Errorf("read %s: %w", Stream, err)
-		}
-		if n == 0 {
-			return tasks, batches, nil
-		}
-	}
+	return tasks, batches, nil
 }
 
 func readBatch(id string, body []byte) *batch {

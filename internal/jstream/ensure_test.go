@@ -70,3 +70,33 @@ func TestReaderReadsOnce(t *testing.T) {
 	}
 	require.EqualValues(t, 11, want)
 }
+
+// TestEachReadsAllThatIsThere: by subject, from a sequence on, until told to end.
+func TestEachReadsAllThatIsThere(t *testing.T) {
+	t.Parallel()
+	js, err := jetstream.New(natstest.StartStamp(t).Connect("relay"))
+	require.NoError(t, err)
+	s, err := jstream.Ensure(t.Context(), js, jetstream.StreamConfig{Name: "X", Subjects: []string{"put.*"}, Replicas: 1})
+	require.NoError(t, err)
+	read := func(from uint64, limit int, subjects ...string) (seqs []uint64) {
+		t.Helper()
+		require.NoError(t, jstream.Each(t.Context(), s, from, subjects, func(_ jetstream.Msg, meta *jetstream.MsgMetadata) bool {
+			seqs = append(seqs, meta.Sequence.Stream)
+			return len(seqs) != limit
+		}))
+		return seqs
+	}
+	require.Empty(t, read(1, 0))
+	for i := range 2500 {
+		_, err := js.Publish(t.Context(), "put."+string(rune('a'+i%2)), nil)
+		require.NoError(t, err)
+	}
+	require.Len(t, read(1, 0), 2500)
+	require.Len(t, read(0, 0, "put.a"), 1250)
+	require.Equal(t, []uint64{2499}, read(2498, 0, "put.a", "put.c"))
+	require.Equal(t, []uint64{10, 11, 12}, read(10, 3))
+	require.Empty(t, read(1, 0, "put.c"))
+	require.Empty(t, read(2501, 0))
+	require.NoError(t, js.DeleteStream(t.Context(), "X"))
+	require.ErrorIs(t, jstream.Each(t.Context(), s, 1, nil, nil), jetstream.ErrStreamNotFound)
+}

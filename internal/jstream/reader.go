@@ -17,14 +17,14 @@ const (
 	readerIdle = time.Minute
 )
 
-// Reader makes a consumer that delivers a stream from sequence from on, once and
-// without acknowledgements. It lives in the memory of one server and dies with
+// Reader makes a consumer that delivers a stream, or what it has on subjects if
+// there are any, from sequence from on, once and without acknowledgements. It lives in the memory of one server and dies with
 // it; who reads has to see that no delivery is missing, and to make another. For
 // some seconds after the death of a replica it may be put there, where nobody
 // answers, so it is tried several times, each with a new choice.
-func Reader(ctx context.Context, s jetstream.Stream, from uint64) (jetstream.Consumer, error) {
+func Reader(ctx context.Context, s jetstream.Stream, from uint64, subjects ...string) (jetstream.Consumer, error) {
 	cfg := jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, AckPolicy: jetstream.AckNonePolicy,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(from, 1), FilterSubjects: subjects, AckPolicy: jetstream.AckNonePolicy,
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: readerIdle, MaxDeliver: 1,
 	}
 	for range readerTries {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -106,7 +107,11 @@ func (c *crew) end() {
 		}
 		if c.t.Failed() {
 			log, _ := os.ReadFile(p.log.Name())
-			c.t.Logf("%s:\n%.6000s", filepath.Base(p.dir), log[max(0, len(log)-6000):])
+			from := max(0, len(log)-6000)
+			if at := bytes.Index(log, []byte("SIGQUIT: quit")); at >= 0 {
+				from = min(from, at)
+			}
+			c.t.Logf("%s:\n%s", filepath.Base(p.dir), log[from:])
 		}
 	}
 }
@@ -122,6 +127,8 @@ func (p *process) status() gateway.Status {
 func (c *crew) active() int {
 	c.t.Helper()
 	active := -1
+	stuck := time.AfterFunc(stuckAfter, c.dump)
+	defer stuck.Stop()
 	require.Eventually(c.t, func() bool {
 		for i, p := range c.edge {
 			s := p.status()
@@ -133,6 +140,19 @@ func (c *crew) active() int {
 		return false
 	}, 2*fed.Patience, 5*time.Millisecond, "no replica is active")
 	return active
+}
+
+// stuckAfter is after what time without an active replica they are asked what
+// they wait for.
+const stuckAfter = 30 * time.Second
+
+// dump has each replica end and write to its log where its goroutines are.
+func (c *crew) dump() {
+	for _, p := range c.edge {
+		if p.cmd.ProcessState == nil {
+			_ = p.cmd.Process.Signal(syscall.SIGQUIT) // one that has ended has nothing to say
+		}
+	}
 }
 
 // whole waits until every replica sees all others.
