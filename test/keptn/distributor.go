@@ -161,7 +161,7 @@ func (d *Distributor) register(ctx context.Context) *Exit {
 			return nil
 		}
 		if !d.pause(ctx, 5*time.Second) {
-			return nil //nolint:nilerr // told to stop
+			return nil
 		}
 	}
 	return &Exit{distributorName, 1, "not registered", err}
@@ -179,7 +179,7 @@ func (d *Distributor) heartbeat(ctx context.Context) *Exit {
 		subscriptions, err := d.api.ping(ctx, id)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // told to stop
 		case err == nil:
 			missed = 0
 			d.mu.Lock()

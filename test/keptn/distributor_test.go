@@ -1,10 +1,7 @@
 package keptn
 
 import (
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -153,22 +150,6 @@ func requireDelivered(t testing.TB, folder string, p *Pod) {
 	same(t, exchanges(t, folder, "http-recipient-wire.txt")[0].body, body, false)
 }
 
-// local calls the distributor as its service does, with curl, and returns the
-// status.
-func local(t testing.TB, p *Pod, method, path string, body io.Reader) int {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.Proxy()+path, body)
-	require.NoError(t, err)
-	req.Header.Set("User-Agent", "curl/7.88.1")
-	req.Header.Set("Accept", "*/*")
-	c := http.Client{Transport: &http.Transport{DisableCompression: true}}
-	defer c.CloseIdleConnections()
-	resp, err := c.Do(req)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	return resp.StatusCode
-}
-
 // heard waits until a distributor has its subscriptions from a ping.
 func heard(t testing.TB, p *Pod) {
 	t.Helper()
@@ -304,50 +285,4 @@ func TestDistributorKnowsCopiesForAWhile(t *testing.T) {
 		require.Eventually(t, func() bool { return d.first("last", true) }, patience, time.Millisecond)
 		require.Equal(t, again, d.first("first", false), "purged")
 	}
-}
-
-func TestDistributorEscapesResources(t *testing.T) {
-	t.Parallel()
-	const call = "/resource-service/v1/project/p/resource/helm%2Fc.tgz?gitCommitID="
-	u, err := url.Parse(call)
-	require.NoError(t, err)
-	to, ok := (&Distributor{}).upstream(u)
-	require.True(t, ok)
-	require.Equal(t, "http://resource-service:8080/v1/project/p/resource/helm%2Fc.tgz?gitCommitID=", to)
-	to, ok = (&Distributor{APIEndpoint: "http://gw/api"}).upstream(u)
-	require.True(t, ok)
-	require.Equal(t, "http://gw/api/resource-service/v1/project/p/resource/helm%252Fc.tgz?gitCommitID=", to)
-	u.Path, u.RawPath = "/configuration-service/v1", ""
-	_, ok = (&Distributor{}).upstream(u)
-	require.False(t, ok)
-}
-
-// TestDistributorBreaksOffLongBodies: a body goes on without its length, and
-// one that is longer than allowed ends in the middle.
-func TestDistributorBreaksOffLongBodies(t *testing.T) {
-	t.Parallel()
-	type arrival struct {
-		length int64
-		n      int
-		err    error
-	}
-	arrived := make(chan arrival, 2)
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, err := io.ReadAll(r.Body)
-		arrived <- arrival{r.ContentLength, len(b), err}
-		w.WriteHeader(http.StatusCreated)
-	}))
-	t.Cleanup(upstream.Close)
-	srv := natstest.Start(t)
-	p := &Pod{Distributor: Distributor{
-		Clock: quick, PubSubURL: srv.URL(), DisableRegistration: true, Hosts: InCluster(upstream.Listener.Addr().String()),
-	}}
-	Start(t, p)
-	const path = "/resource-service/v1/project/p/resource"
-	require.Equal(t, http.StatusCreated, local(t, p, http.MethodPost, path, strings.NewReader(strings.Repeat("x", 64<<10))))
-	require.Equal(t, arrival{-1, 64 << 10, nil}, <-arrived)
-	require.Equal(t, http.StatusInternalServerError, local(t, p, http.MethodPost, path, strings.NewReader(strings.Repeat("x", 64<<10+1))))
-	require.Error(t, (<-arrived).err)
-	require.Equal(t, http.StatusInternalServerError, local(t, p, http.MethodGet, "/secrets/v1", nil))
-	require.Equal(t, http.StatusOK, local(t, p, http.MethodGet, "/health", nil))
 }

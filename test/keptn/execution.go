@@ -13,6 +13,7 @@ const (
 	Running  = "started"
 	Finished = "finished"
 	TimedOut = "timedOut" // nobody answered its task
+	Aborted  = "aborted"  // by hand
 )
 
 // Words of results and statuses.

@@ -2,6 +2,7 @@ package keptn
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -96,4 +97,25 @@ func TestNobodyAnswersATask(t *testing.T) {
 	require.Equal(t, TimedOut, later[0].State)
 	require.Equal(t, errored, later[0].Status)
 	require.Equal(t, open.ID, c.Store.Open(triggered)[0].ID)
+}
+
+// TestAbortClosesATask: an answer that comes later is nothing to anybody.
+func TestAbortClosesATask(t *testing.T) {
+	t.Parallel()
+	srv, c := control(t, shop())
+	context := c.Post(t, Trigger("sockshop", "dev", "carts", "delivery", nil))
+	require.Eventually(t, func() bool { return len(c.Store.Open(triggered)) == 1 }, patience, time.Millisecond)
+	id := c.Store.Open(triggered)[0].ID
+	path := "/api/controlPlane/v1/sequence/sockshop/" + context + "/control"
+	status, _ := call(t, c, http.MethodPost, path, `{"state":"abort","stage":""}`)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, Aborted, c.Ended(t, context)[0].State)
+	require.Empty(t, c.Store.Open(triggered))
+	status, _ = call(t, c, http.MethodPost, path, `{"state":"abort"}`)
+	require.Equal(t, http.StatusNotFound, status)
+
+	late := must(ParseEvent(eventOf(finished, "late", "dev")))
+	late.Context, late.TriggeredID = context, id
+	require.NoError(t, srv.Connect().Publish(finished, encode(late)))
+	require.Eventually(t, func() bool { return len(c.Store.Late()) == 1 }, patience, time.Millisecond)
 }

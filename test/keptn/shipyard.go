@@ -241,9 +241,12 @@ func (s *Shipyard) progress(e Event) error {
 // finish ends a sequence and starts the same in the next stage, if it has not
 // failed. mu is held.
 func (s *Shipyard) finish(x *execution, state string) {
-	if state == TimedOut {
+	switch {
+	case state == TimedOut:
 		x.Result, x.Status = fail, errored
-	} else if len(x.tasks) == 0 {
+	case state == Aborted:
+		x.Result, x.Status = fail, aborted
+	case len(x.tasks) == 0:
 		x.Result, x.Status = pass, succeeded
 	}
 	x.State = state
@@ -277,6 +280,37 @@ func (s *Shipyard) giveUp() {
 		if t != nil && time.Since(t.at) > s.Store.clock.of(10*time.Minute) && s.Store.heard[t.TriggeredID] == 0 {
 			s.finish(x, TimedOut)
 		}
+	}
+}
+
+// abort ends the sequences of a context that are under way, and reports whether
+// there were any.
+func (s *Shipyard) abort(project, shkeptncontext string) bool {
+	s.Store.mu.Lock()
+	defer s.Store.mu.Unlock()
+	found := false
+	for _, x := range s.Store.executions {
+		if x.Project == project && x.Context == shkeptncontext && (x.State == Queued || x.State == Running) {
+			found = true
+			s.finish(x, Aborted)
+		}
+	}
+	return found
+}
+
+// onControl takes the order to abort, the only one it knows.
+func (s *Shipyard) onControl(w http.ResponseWriter, r *http.Request) {
+	var in struct{ State string }
+	if !read(w, r, &in) {
+		return
+	}
+	switch {
+	case in.State != "abort":
+		refuse(w, http.StatusBadRequest, "unknown state "+in.State)
+	case !s.abort(r.PathValue("project"), r.PathValue("context")):
+		refuse(w, http.StatusNotFound, "sequence not found")
+	default:
+		answer(w, http.StatusOK, struct{}{})
 	}
 }
 
@@ -317,6 +351,7 @@ func (s *Shipyard) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/log", s.Store.onLog)
 	mux.HandleFunc("GET /v1/log", s.Store.onLogs)
 	mux.HandleFunc("DELETE /v1/log", s.Store.onForget)
+	mux.HandleFunc("POST /v1/sequence/{project}/{context}/control", s.onControl)
 	mux.HandleFunc("POST /v1/event", func(w http.ResponseWriter, r *http.Request) {
 		var e Event
 		if !read(w, r, &e) {
