@@ -161,17 +161,30 @@ func (c *Client) await(x *call, r Route, q *question) (answer, *Error) {
 		case a := <-x.infos:
 			q.inform(a)
 		case a := <-x.heads:
-			for range len(x.infos) {
-				q.inform(<-x.infos)
-			}
-			if code := a.meta.int(metaStatus, 0); code < 101 || code > 999 {
-				return a, fault(x.me, ReasonProtocol, "stamp %s answers with status %d", r.To, code)
-			}
-			return a, nil
+			return q.headed(x, a)
 		case <-x.over:
-			return answer{}, x.failure()
+			err := x.failure()
+			if err.Side == x.to { // it may have answered before it broke off
+				select {
+				case a := <-x.heads:
+					return q.headed(x, a)
+				default:
+				}
+			}
+			return answer{}, err
 		}
 	}
+}
+
+// headed checks the head of an answer, after what came before it.
+func (q *question) headed(x *call, a answer) (answer, *Error) {
+	for range len(x.infos) {
+		q.inform(<-x.infos)
+	}
+	if code := a.meta.int(metaStatus, 0); code < 101 || code > 999 {
+		return a, fault(x.me, ReasonProtocol, "stamp %s answers with status %d", x.to, code)
+	}
+	return a, nil
 }
 
 func (q *question) inform(a answer) {

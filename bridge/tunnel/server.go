@@ -122,18 +122,28 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	}
 	drained := make(chan struct{})
 	asks.SetClosedHandler(func(string) { close(drained) })
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() { s.sweepUntil(work) })
+	defer sweeper.Wait()
+	defer cancel()
 	ready()
+	<-ctx.Done()
+	s.stop(asks, drained)
+	return nil
+}
+
+// sweepUntil looks for clients that are gone until ctx is cancelled.
+func (s *Server) sweepUntil(ctx context.Context) {
 	tick := time.NewTicker(s.cfg.Heartbeat)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-ctx.Done():
+			return
 		case now := <-tick.C:
 			s.sweep(now)
 		}
 	}
-	s.stop(asks, drained)
-	return nil
 }
 
 // stop takes what has arrived, waits for it, and ends what takes too long.

@@ -223,7 +223,9 @@ func (s *stream) endLocked(err *Error, tell bool) {
 		return
 	}
 	s.err = err
-	s.queue = nil
+	if tell {
+		s.queue = nil // what came before the peer broke off is still read
+	}
 	close(s.over)
 	if s.ends != nil {
 		s.ends()
@@ -276,7 +278,7 @@ func (s *stream) next(limit int) ([]byte, error) {
 		s.cond.Wait()
 	}
 	switch {
-	case s.err != nil:
+	case s.err != nil && len(s.queue) == 0:
 		return nil, s.err
 	case len(s.queue) == 0 && !s.eof:
 		return nil, io.ErrClosedPipe // an end here would make a truncated body look whole
@@ -293,7 +295,7 @@ func (s *stream) next(limit int) ([]byte, error) {
 		}
 	}
 	s.taken += int64(len(b))
-	if s.taken >= window/4 && !s.eof && !s.done {
+	if s.taken >= window/4 && !s.eof && !s.done && s.err == nil {
 		more := s.taken
 		s.taken = 0
 		s.grantLocked(more)
