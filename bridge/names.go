@@ -28,6 +28,10 @@ const (
 	// A question whether events get through, and its answer; rest is "ask", or
 	// "answer" and the name of the process that asked.
 	kindCanary = "canary"
+
+	// A frame of an HTTP request through the tunnel; rest is "ask.<target>",
+	// "at.<replica>", or "re.<client>" and a word on what it answers.
+	kindHTTP = "http"
 )
 
 // Headers of a stored event. The body is never touched.
@@ -153,6 +157,34 @@ func CanaryAnswer(to, from topology.StampID, asker string) string {
 // CanaryAnswersFor matches every answer to process asker of stamp to.
 func CanaryAnswersFor(to topology.StampID, asker string) string {
 	return prefix + kindCanary + "." + string(to) + ".*.answer." + asker
+}
+
+// HTTPAsk is where from asks any replica of to for an HTTP request to a target.
+func HTTPAsk(to, from topology.StampID, target string) string {
+	return prefix + kindHTTP + "." + string(to) + "." + string(from) + ".ask." + target
+}
+
+// HTTPAsksFor matches every such request to stamp to.
+func HTTPAsksFor(to topology.StampID) string { return prefix + kindHTTP + "." + string(to) + ".*.ask.*" }
+
+// HTTPAt is where from sends one replica of to what follows the ask.
+func HTTPAt(to, from topology.StampID, replica string) string {
+	return prefix + kindHTTP + "." + string(to) + "." + string(from) + ".at." + replica
+}
+
+// HTTPAtReplica matches everything of that kind for a replica of stamp to.
+func HTTPAtReplica(to topology.StampID, replica string) string {
+	return prefix + kindHTTP + "." + string(to) + ".*.at." + replica
+}
+
+// HTTPReply is where from answers process client of to; about says what.
+func HTTPReply(to, from topology.StampID, client, about string) string {
+	return prefix + kindHTTP + "." + string(to) + "." + string(from) + ".re." + client + "." + about
+}
+
+// HTTPRepliesFor matches every answer to process client of stamp to.
+func HTTPRepliesFor(to topology.StampID, client string) string {
+	return prefix + kindHTTP + "." + string(to) + ".*.re." + client + ".>"
 }
 
 // Address takes a subject between stamps apart. ok is false if it is not one.
