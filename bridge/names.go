@@ -165,7 +165,9 @@ func HTTPAsk(to, from topology.StampID, target string) string {
 }
 
 // HTTPAsksFor matches every such request to stamp to.
-func HTTPAsksFor(to topology.StampID) string { return prefix + kindHTTP + "." + string(to) + ".*.ask.*" }
+func HTTPAsksFor(to topology.StampID) string {
+	return prefix + kindHTTP + "." + string(to) + ".*.ask.*"
+}
 
 // HTTPAt is where from sends one replica of to what follows the ask.
 func HTTPAt(to, from topology.StampID, replica string) string {
