@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,11 +150,20 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 // A body that breaks off is no whole one for anybody, up or down.
 func TestTruncatedBodies(t *testing.T) {
 	w := newWorld(t)
-	ends := make(chan error, 4)
+	// The upstream may see the start of one or nothing, and at its own time.
+	var wholes, short atomic.Int32
+	t.Cleanup(func() { // after the upstream is closed
+		require.Zero(t, wholes.Load())
+		require.Zero(t, short.Load(), "a short one has not reached the upstream")
+	})
 	w.serve(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
-			_, err := io.Copy(io.Discard, r.Body)
-			ends <- err
+			if r.URL.Path == "/short" {
+				short.Add(1)
+			}
+			if _, err := io.Copy(io.Discard, r.Body); err == nil {
+				wholes.Add(1)
+			}
 			return
 		}
 		if r.URL.Path == "/sized" {
@@ -184,11 +194,8 @@ func TestTruncatedBodies(t *testing.T) {
 	}
 	long := strings.Repeat("x", 50_000)
 	require.Contains(t, half("POST /short HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"), " 400 ")
-	half("POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n" + long)
-	require.Error(t, <-ends)
-	half("POST /chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")
-	require.Error(t, <-ends)
-	require.Empty(t, ends, "the short one has not reached the upstream")
+	require.NotContains(t, half("POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n"+long), " 200 ")
+	require.NotContains(t, half("POST /chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"), " 200 ")
 }
 
 func TestCredentialsAreAddedAtTheFarEdge(t *testing.T) {
