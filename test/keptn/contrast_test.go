@@ -164,8 +164,11 @@ func TestPlainLeafLosesAnswers(t *testing.T) {
 		Work:        func(context.Context, Event) map[string]any { <-done; return nil },
 	}
 	Start(t, p)
-	local, err := leaf.Connect().SubscribeSync(finished)
-	require.NoError(t, err)
+	local := listen(t, leaf, finished)
+	require.Eventually(t, func() bool {
+		z, err := hub.Leafz(&server.LeafzOptions{Subscriptions: true})
+		return err == nil && len(z.Leafs) == 1 && slices.Contains(z.Leafs[0].Subs, triggered)
+	}, patience, time.Millisecond, "the hub does not learn of the plane")
 	c.Post(t, Trigger("sockshop", "dev", "carts", "delivery", nil))
 	task := func() Task { return c.Store.Sequences()[0].Tasks[0] }
 	require.Eventually(t, func() bool {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -39,6 +40,16 @@ func controlAt(t testing.TB, clock Clock, projects ...Project) (*natstest.Server
 	c := &ControlPlane{NATS: srv.URL(), Store: NewStore(clock, projects...)}
 	Start(t, c)
 	return srv, c
+}
+
+// listen subscribes, and returns when the server knows.
+func listen(t testing.TB, srv *natstest.Server, subject string) *nats.Subscription {
+	t.Helper()
+	nc := srv.Connect()
+	sub, err := nc.SubscribeSync(subject)
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	return sub
 }
 
 // call sends a request to a control plane from the public side.
@@ -293,8 +304,7 @@ func TestOpenEventsArePaged(t *testing.T) {
 func TestEventsArePostedAnew(t *testing.T) {
 	t.Parallel()
 	srv, c := control(t, shop())
-	sub, err := srv.Connect().SubscribeSync("sh.keptn.>")
-	require.NoError(t, err)
+	sub := listen(t, srv, "sh.keptn.>")
 	status, text := call(t, c, http.MethodPost, "/api/v1/event", `{"source":"s","data":{}}`)
 	require.Equal(t, http.StatusUnprocessableEntity, status)
 	require.JSONEq(t, `{"code":602,"message":"type in body is required"}`, text)

@@ -110,8 +110,7 @@ func TestNATSDistributorAsRecorded(t *testing.T) {
 			wire, bus := newTap(t, c.Internal), newTap(t, srv.Addr().String())
 			p := recordedPod(t, release)
 			p.Namespace, p.Hosts, p.PubSubURL = "keptn", InCluster(wire.addr), "nats://"+bus.addr
-			all, err := srv.Connect().SubscribeSync("sh.keptn.event.deployment.*")
-			require.NoError(t, err)
+			all := listen(t, srv, "sh.keptn.event.deployment.*")
 			require.NoError(t, all.SetPendingLimits(-1, -1))
 			Start(t, p)
 			sameRequest(t, find(want, "POST", "registration"), wire.await(t, "POST", "registration"))

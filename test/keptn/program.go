@@ -83,7 +83,12 @@ func Launch(t testing.TB, p Program) *Process {
 		defer close(r.over)
 		r.err = p.Run(ctx, sync.OnceFunc(func() { close(r.ready) }))
 	})
-	t.Cleanup(r.Stop)
+	t.Cleanup(func() {
+		r.Stop()
+		if t.Failed() && r.err != nil {
+			t.Log(r.err) // a program that ends is why tests that wait for it fail
+		}
+	})
 	return r
 }
 

@@ -47,8 +47,7 @@ func TestNATSServiceAsRecorded(t *testing.T) {
 			wire, bus := newTap(t, c.Internal), newTap(t, srv.Addr().String())
 			s := service(Release14)
 			s.Hosts, s.EventBroker = InCluster(wire.addr), "nats://"+bus.addr
-			all, err := srv.Connect().SubscribeSync("sh.keptn.event.deployment.*")
-			require.NoError(t, err)
+			all := listen(t, srv, "sh.keptn.event.deployment.*")
 			Start(t, s)
 			for _, parts := range [][]string{{"POST", "registration"}, {"PUT", "/ping"}} {
 				sameRequest(t, find(want, parts...), wire.await(t, parts...))
@@ -60,7 +59,7 @@ func TestNATSServiceAsRecorded(t *testing.T) {
 			got := map[string][]string{}
 			for range len(recordings) {
 				m, err := all.NextMsg(patience)
-				require.NoError(t, err)
+				require.NoError(t, err, "after %v; handled %d", got, len(s.Received()))
 				require.Empty(t, m.Header)
 				got[m.Subject] = append(got[m.Subject], string(m.Data))
 			}

@@ -76,23 +76,33 @@ func (s *Shipyard) consumer(ctx context.Context, nc *nats.Conn) (jetstream.Consu
 	})
 }
 
-// receive hands each event to a goroutine of its own, so their order is not
-// kept, and acknowledges it whatever becomes of it.
+// receive takes in events until one is its end. When the stream can not be read
+// it tries again: only on its start it wants everything to be there.
 func (s *Shipyard) receive(ctx context.Context, consumer jetstream.Consumer, wg *sync.WaitGroup) error {
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(10))
-	if err != nil {
-		return &Exit{shipyardName, 1, "no consumer", err}
+	for ctx.Err() == nil {
+		messages, err := consumer.Messages(jetstream.PullMaxMessages(10))
+		if err == nil {
+			exit := s.read(ctx, messages, wg)
+			messages.Stop()
+			if exit != nil {
+				return exit
+			}
+		}
+		(Clock{}).pause(ctx, 20*time.Millisecond)
 	}
-	defer messages.Stop()
+	return nil
+}
+
+// read hands each event to a goroutine of its own, so their order is not kept,
+// and acknowledges it whatever becomes of it.
+func (s *Shipyard) read(ctx context.Context, messages jetstream.MessagesContext, wg *sync.WaitGroup) *Exit {
 	for {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		switch {
-		case ctx.Err() != nil:
-			return nil //nolint:nilerr // told to stop
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
+		case errors.Is(err, jetstream.ErrNoHeartbeat) && ctx.Err() == nil:
 			continue // the server is away
 		case err != nil:
-			return &Exit{shipyardName, 1, "no more events", err}
+			return nil //nolint:nilerr // told to stop, or to try again
 		}
 		if e, err := ParseEvent(m.Data()); err == nil {
 			if e.Type == nil || e.Source == nil {
