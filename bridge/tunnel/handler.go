@@ -52,14 +52,15 @@ func (c *Client) handle(w http.ResponseWriter, req *http.Request, r Route) {
 		return
 	}
 	defer func() { _ = res.Body.Close() }()
-	if u, ok := res.Body.(*upgraded); ok {
-		if err := u.join(control, res); err != nil {
+	switch body := res.Body.(type) {
+	case *upgraded:
+		if err := body.join(control, res); err != nil {
 			c.cfg.Log.Debug("protocol not changed", "peer", r.To, "err", err)
 		}
-		return
-	}
-	if !answerWith(w, control, res) {
-		panic(http.ErrAbortHandler) // the client must not take it for complete
+	case *responseBody:
+		if !answerWith(w, control, res, body) {
+			panic(http.ErrAbortHandler) // the client must not take it for complete
+		}
 	}
 }
 
@@ -96,7 +97,7 @@ func inform(w http.ResponseWriter, code int, h textproto.MIMEHeader) error {
 
 // answerWith writes res and reports whether all of it came. What it can not
 // write is nobody's loss.
-func answerWith(w http.ResponseWriter, control *http.ResponseController, res *http.Response) bool {
+func answerWith(w http.ResponseWriter, control *http.ResponseController, res *http.Response, body *responseBody) bool {
 	h := w.Header()
 	for name, values := range res.Header {
 		h[name] = values
@@ -108,7 +109,6 @@ func answerWith(w http.ResponseWriter, control *http.ResponseController, res *ht
 		h.Add("Trailer", name)
 	}
 	w.WriteHeader(res.StatusCode)
-	body := res.Body.(*responseBody)
 	stream := !body.whole
 	if stream {
 		_ = control.Flush()
@@ -122,7 +122,7 @@ func answerWith(w http.ResponseWriter, control *http.ResponseController, res *ht
 		if err != nil {
 			return false
 		}
-		if _, err = w.Write(b); err != nil {
+		if _, err = w.Write(b); err != nil { //nolint:gosec // what the upstream answers is for it to say
 			return false
 		}
 		if stream {

@@ -87,7 +87,7 @@ func (s *Server) forward(ctx context.Context, j *job, name string, meta fields, 
 		}
 		return res.StatusCode, s.join(j, u, res)
 	}
-	return res.StatusCode, s.answer(j, u, req.Method, res, up)
+	return res.StatusCode, s.answer(j, u, req.Method, res)
 }
 
 // accept tells the client which replica has its request and how much of the
@@ -191,7 +191,7 @@ func (u *uploaded) Read(p []byte) (int, error) {
 func (u *uploaded) Close() error { return nil }
 
 // answer sends res back.
-func (s *Server) answer(j *job, u *upstream, method string, res *http.Response, up *uploaded) *Error {
+func (s *Server) answer(j *job, u *upstream, method string, res *http.Response) *Error {
 	var meta fields
 	meta.num(metaStatus, int64(res.StatusCode))
 	for name := range res.Trailer {

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -377,7 +378,7 @@ func (s *stream) copyFrom(r io.Reader, each func(n int) *Error) error {
 			s.data(buf[:frameLen+n])
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
