@@ -48,6 +48,10 @@ func TestKilledReplica(t *testing.T) {
 	doomed, safe := &counted{gate: make(chan struct{})}, &counted{gate: make(chan struct{})}
 	nc, _ := w.serve(doomed)
 	w.serve(safe)
+	release := sync.OnceFunc(func() { close(safe.gate) })
+	done := sync.OnceFunc(func() { close(doomed.gate) })
+	t.Cleanup(release) // or nothing would end if the test fails
+	t.Cleanup(done)
 	hc := &http.Client{Transport: w.client.RoundTripper(tunnel.Route{To: "us", Target: "up"})}
 	type result struct {
 		method, path string
@@ -73,7 +77,7 @@ func TestKilledReplica(t *testing.T) {
 	require.Eventually(t, func() bool { return doomed.arrived.Load()+safe.arrived.Load() == n }, patience, tick)
 	require.NotZero(t, doomed.arrived.Load())
 	require.NotZero(t, safe.arrived.Load())
-	close(safe.gate)
+	release()
 	nc.Close() // as a process that is killed
 	var failed, repeated int32
 	for range n {
@@ -96,7 +100,7 @@ func TestKilledReplica(t *testing.T) {
 		}
 		require.Equal(t, r.path, r.body)
 	}
-	close(doomed.gate)
+	done()
 	require.Equal(t, doomed.arrived.Load(), failed+repeated)
 }
 
@@ -146,7 +150,7 @@ func TestLostClient(t *testing.T) {
 		close(begun)
 		<-r.Context().Done()
 		close(gone)
-	}))
+	}), func(c *tunnel.ServerConfig) { c.Heartbeat = 200 * time.Millisecond })
 	fed := w.eu.Connect()
 	c, err := tunnel.NewClient(tunnel.ClientConfig{Me: "eu", Fed: fed, Log: quiet()})
 	require.NoError(t, err)
@@ -163,13 +167,13 @@ func TestLostClient(t *testing.T) {
 // A link that is cut and comes back has lost frames. Whoever waits for them is
 // told so.
 func TestCutLink(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(c *tunnel.ClientConfig) { c.Heartbeat = 100 * time.Millisecond })
 	begun := make(chan struct{})
 	w.serve(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.(http.Flusher).Flush()
 		close(begun)
 		<-r.Context().Done()
-	}))
+	}), func(c *tunnel.ServerConfig) { c.Heartbeat = 100 * time.Millisecond })
 	res, err := http.Get(w.gateway().URL)
 	require.NoError(t, err)
 	<-begun

@@ -45,7 +45,7 @@ func newWorld(t testing.TB, edit ...func(*tunnel.ClientConfig)) *world {
 	})
 	w := &world{t: t, eu: eu, us: us}
 	require.Eventually(t, func() bool { return eu.NumLeafNodes() == 1 }, patience, tick)
-	cfg := tunnel.ClientConfig{Me: "eu", Fed: eu.Connect(), Log: quiet(), Heartbeat: 50 * time.Millisecond, AnswerTime: patience}
+	cfg := tunnel.ClientConfig{Me: "eu", Fed: eu.Connect(), Log: quiet(), AnswerTime: patience}
 	for _, f := range edit {
 		f(&cfg)
 	}
@@ -94,7 +94,7 @@ func (w *world) serveAt(upstream string, edit ...func(*tunnel.ServerConfig)) (nc
 	u, err := url.Parse(upstream)
 	require.NoError(w.t, err)
 	cfg := tunnel.ServerConfig{
-		Me: "us", Fed: w.us.Connect(), Log: quiet(), Heartbeat: 50 * time.Millisecond, Grace: patience,
+		Me: "us", Fed: w.us.Connect(), Log: quiet(), Grace: patience,
 		Targets: []tunnel.Target{{Name: "up", Upstream: u}},
 	}
 	for _, f := range edit {
