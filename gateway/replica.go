@@ -125,14 +125,17 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 		return err
 	}
 	g.catcher.Store(catcher)
-	// What clients publish is heard first and last.
 	var s run.Stack
+	// The active replica has to hear that clients of this one are gone for as
+	// long as this one is there, or it takes them to have what they were sent
+	// last, and gives others what comes after it.
+	s.Push("pending", run.Func(func(ctx context.Context, ready func()) error { return g.answerPending(ctx, ready, c.relay) }))
+	// What clients publish is heard first and last.
 	s.Push("rest", run.Func(func(ctx context.Context, ready func()) error { return g.awaitRest(ctx, ready, c.relay) }))
 	s.Push("catch", &keeper{name: "catch", run: catcher.Run, board: g.board, log: g.log})
 	s.Push("clients", run.Func(func(ctx context.Context, ready func()) error { return g.dismissClients(ctx, ready, c) }))
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
 	s.Push("reach", run.Func(func(ctx context.Context, ready func()) error { return g.answerReach(ctx, ready, c.relay) }))
-	s.Push("pending", run.Func(func(ctx context.Context, ready func()) error { return g.answerPending(ctx, ready, c.relay) }))
 	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier, catcher) }))
 	s.Push("lead", run.Func(func(ctx context.Context, ready func()) error {
 		ready()

@@ -158,6 +158,13 @@ func (in *Inbox) offer(ctx context.Context, a arrival) error {
 
 func (in *Inbox) offerNow(ctx context.Context, a arrival) error {
 	ok, why := in.deliverable(a.subject)
+	if ok && a.context != "" {
+		in.meet(a.subject)
+		if in.followsDoubt(a.context, a.subject, a.seq) {
+			in.fallBehind(waiterOf(a))
+			return nil
+		}
+	}
 	switch {
 	case ok && !in.waiting.has(a.subject):
 		return in.deliver(ctx, a)

@@ -82,6 +82,7 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 			}
 			continue
 		}
+		in.engage(d.w) // again, if nobody subscribed for a while
 		if d.heard.IsZero() {
 			d.heard = now
 		}

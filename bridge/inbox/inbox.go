@@ -2,6 +2,8 @@ package inbox
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -30,7 +32,9 @@ type Inbox struct {
 
 	// owned by run
 	progress   progress
-	loaded     bool // progress was read from RW_STATE
+	id         string    // of this Inbox, in what it writes
+	loaded     bool      // progress was read from RW_STATE
+	yields     time.Time // until then another replica is left in peace
 	known      *memory
 	waiting    *waitlist
 	claims     *claims
@@ -65,7 +69,7 @@ func New(cfg Config) (*Inbox, error) {
 		return nil, err
 	}
 	cfg.setDefaults()
-	in := &Inbox{cfg: cfg, metrics: newMetrics(cfg.Metrics), nudged: make(chan struct{}, 1), asked: make(chan func())}
+	in := &Inbox{cfg: cfg, metrics: newMetrics(cfg.Metrics), nudged: make(chan struct{}, 1), asked: make(chan func()), id: rand.Text()}
 	in.report.Store(&[]Waiting{})
 	return in, nil
 }
@@ -74,6 +78,11 @@ func New(cfg Config) (*Inbox, error) {
 // has replicas, the one that should answer may be gone, and asking the next is
 // sooner than waiting.
 const askTimeout = time.Second
+
+// yieldTime is how long one that was deposed does not run again: longer than a
+// lease, so that by then it is told to stop, if another has it. To begin writes
+// the progress, and so it would depose the other in turn.
+const yieldTime = 2 * time.Second
 
 // heartbeat is how often the server says that a consumer is alive, where it may
 // move from one replica to another.
@@ -102,7 +111,17 @@ func (in *Inbox) reset() {
 // Run stores and delivers until ctx is cancelled. It calls ready once events
 // can be stored and delivered, and returns when every goroutine it started has
 // ended. It may be called again after it has returned.
-func (in *Inbox) Run(ctx context.Context, ready func()) error {
+func (in *Inbox) Run(ctx context.Context, ready func()) (err error) {
+	select {
+	case <-time.After(time.Until(in.yields)):
+	case <-ctx.Done():
+		return nil
+	}
+	defer func() {
+		if errors.Is(err, errDeposed) {
+			in.yields = time.Now().Add(yieldTime)
+		}
+	}()
 	in.reset()
 	in.seen = delivery{}
 	ctx, cancel := context.WithCancel(ctx)

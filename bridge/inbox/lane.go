@@ -62,14 +62,22 @@ func (in *Inbox) deliver(ctx context.Context, a arrival) error {
 	return in.publish(a)
 }
 
+// meet makes the lane of a subject, if there is none, and looks who subscribes:
+// so that it is known who is given what, and what is in doubt before anything
+// later is given.
+func (in *Inbox) meet(subject string) *lane {
+	l := in.lanes[subject]
+	if l == nil {
+		in.observe(subject)
+		l = &lane{}
+		in.lanes[subject] = l
+	}
+	return l
+}
+
 // hold puts an event into the lane of its subject.
 func (in *Inbox) hold(a arrival) {
-	l := in.lanes[a.subject]
-	if l == nil {
-		in.observe(a.subject) // so that it is known who is given what
-		l = &lane{}
-		in.lanes[a.subject] = l
-	}
+	l := in.meet(a.subject)
 	l.seqs = append(l.seqs, a.seq)
 	l.bytes += len(a.body)
 }

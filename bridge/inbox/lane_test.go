@@ -274,3 +274,36 @@ func TestDeposed(t *testing.T) {
 	cancel()
 	require.NoError(t, <-done)
 }
+
+// TestDeposedKnowsWhatTheOtherDid: when it delivers again it goes on where the
+// other left off.
+func TestDeposedKnowsWhatTheOtherDid(t *testing.T) {
+	r := newReceiver(t)
+	sub := r.subscribe()
+	require.NoError(t, r.send("a", "0"))
+	require.Equal(t, string(event("0")), next(t, sub))
+	noted := make(chan struct{})
+	r.in.AfterCommit(func() { close(noted) })
+	<-noted
+	rt := router(t, "b")
+	other, err := inbox.New(inbox.Config{
+		Me: "b", Fed: r.srv.Connect("fed"), Relay: r.srv.Connect("relay"), Deliver: r.srv.Connect("deliver"),
+		Interest: r.srv.Interest, Subscribers: r.subscribers, Router: func() *bridge.Router { return rt }, DeadLetters: r.dead, Gate: openGate{},
+		Log: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	ended := r.ended()
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- other.Run(ctx, func() { close(ready) }) }()
+	<-ready
+	r.in.Answered("0") // it finds out when it notes that
+	r.in.AfterCommit(func() {})
+	require.ErrorContains(t, <-ended, "another replica")
+	require.NoError(t, r.send("a", "1"))
+	require.Equal(t, string(event("1")), next(t, sub))
+	cancel()
+	require.NoError(t, <-done)
+	r.again()
+	r.none(sub)
+}

@@ -42,10 +42,34 @@ func (in *Inbox) follows(a arrival) bool {
 	if a.context == "" || in.busy[a.context] == 0 && len(in.behind[a.context]) == 0 {
 		return false
 	}
-	in.behind[a.context] = append(in.behind[a.context], waiterOf(a))
+	in.fallBehind(waiterOf(a))
+	return true
+}
+
+// fallBehind has an event wait in its place among those of its context.
+func (in *Inbox) fallBehind(w *waiter) {
+	q := in.behind[w.context]
+	i := len(q)
+	for i > 0 && q[i-1].seq > w.seq {
+		i--
+	}
+	in.behind[w.context] = slices.Insert(q, i, w)
 	in.nBehind++
 	in.stale = true
-	return true
+}
+
+// followsDoubt reports whether an earlier task of the same context and subject
+// is in doubt. It engages its context again then, if nobody subscribed to it for
+// a while: the planes of a subject are given their tasks in order.
+func (in *Inbox) followsDoubt(context, subject string, seq uint64) bool {
+	found := false
+	for _, d := range in.doubts {
+		if context != "" && d.w.context == context && d.w.subject == subject && d.w.seq < seq {
+			in.engage(d.w)
+			found = true
+		}
+	}
+	return found
 }
 
 // advance takes up what waited behind an event that is done.

@@ -16,9 +16,12 @@ func (in *Inbox) recall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !in.loaded { // a later run knows more than a disk that could not be written
+	// A later run knows more than a disk that could not be written, but not more
+	// than another replica that has delivered since.
+	if !in.loaded || p.By != in.id {
 		in.progress, in.loaded = p, true
 	}
+	in.progress.By = in.id
 	last := in.stream.CachedInfo().State.LastSeq
 	in.progress.clip(last)
 	in.suspects, in.suspectsTo = nil, last

@@ -18,6 +18,7 @@ import (
 // aside. It is every sequence up to Floor and those in Above, which are
 // inclusive ranges in order with gaps between them.
 type progress struct {
+	By    string      `json:"by,omitempty"` // the Inbox that wrote it
 	Floor uint64      `json:"floor"`
 	Above [][2]uint64 `json:"above,omitempty"`
 	// Clean says that nothing was published that is not in here.

@@ -167,6 +167,9 @@ func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time
 		if ok, _ := in.deliverable(subject); !ok && !expired {
 			return nil
 		}
+		if !expired && in.mustFollow(w) {
+			continue
+		}
 		a, err := in.reread(ctx, w.seq)
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound):
@@ -188,6 +191,20 @@ func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time
 		in.stale = true
 	}
 	return nil
+}
+
+// mustFollow moves a waiter behind a task that is in doubt, if that comes before
+// it.
+func (in *Inbox) mustFollow(w *waiter) bool {
+	in.meet(w.subject)
+	if !in.followsDoubt(w.context, w.subject, w.seq) {
+		return false
+	}
+	in.waiting.remove(w)
+	in.release(w)
+	w.gone = false
+	in.fallBehind(w)
+	return true
 }
 
 func (in *Inbox) reread(ctx context.Context, seq uint64) (arrival, error) {

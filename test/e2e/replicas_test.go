@@ -117,3 +117,37 @@ func TestPlaneAtAnotherReplica(t *testing.T) {
 	second := at()
 	second.take("2")
 }
+
+// TestPlaneAtAReplicaThatStops: its connection ends before the replica does. What
+// it had not answered comes before what is given to the next one.
+func TestPlaneAtAReplicaThatStops(t *testing.T) {
+	f := fed.New(t, tripled)
+	explain(t, f, "tls")
+	active := f.Active("tls")
+	gone := make(chan struct{})
+	at := func(i int, opts ...nats.Option) *worker {
+		nc, err := nats.Connect(f.Replica("tls", (active+i)%3).Gateway().ClientURL(), opts...)
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		sub, err := nc.QueueSubscribeSync(triggered, "deployer")
+		require.NoError(t, err)
+		require.NoError(t, nc.Flush())
+		return &worker{t: t, nc: nc, sub: sub, stamp: "tls"}
+	}
+	first := at(1, nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(gone) }))
+	keptn := keptnOf{t, f.Tap("control", "sh.keptn.event.deployment.*", "")}
+	ask(t, f, keptn, "1", "dev")
+	first.take("1")
+	first.answer(started, "1", "dev") // so it is a plane that answers
+	require.Equal(t, "started tls", keptn.next())
+	f.Publish("control", triggered, event(triggered, "2", "dev", "k"))
+	first.take("2")
+	stopped := make(chan error, 1)
+	go func() { stopped <- f.Replica("tls", (active+1)%3).Stop() }()
+	<-gone
+	second := at(2)
+	f.Publish("control", triggered, event(triggered, "3", "dev", "k"))
+	second.take("2")
+	second.take("3")
+	require.NoError(t, <-stopped)
+}
