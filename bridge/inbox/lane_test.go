@@ -122,7 +122,7 @@ func TestSlowSubscriberHoldsUpNobody(t *testing.T) {
 			}
 		}
 		return false
-	}, 10*time.Second, time.Millisecond)
+	}, 40*time.Second, time.Millisecond)
 	const other = "sh.keptn.event.u.triggered"
 	app := r.srv.Connect("app")
 	sub, err := app.SubscribeSync(other)
