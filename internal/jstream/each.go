@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -13,6 +14,9 @@ const (
 	eachTries = 4
 	// eachBatch is how many messages are asked for at once.
 	eachBatch = 1000
+	// silence is what a fetch that nobody answers takes at least; nats.go does
+	// not tell it from one that is told that there is nothing.
+	silence = 900 * time.Millisecond
 )
 
 // errSilent reports a reader that has more and does not deliver it.
@@ -51,7 +55,6 @@ type each struct {
 	f    func(jetstream.Msg, *jetstream.MsgMetadata) bool
 	next uint64 // sequence to go on with
 	n    uint64 // deliveries
-	left uint64 // what the reader says to have yet
 	over bool   // f has enough
 }
 
@@ -60,22 +63,22 @@ func (e *each) read(ctx context.Context, s jetstream.Stream, subjects []string) 
 	if err != nil {
 		return err
 	}
-	for e.left = c.CachedInfo().NumPending; e.left > 0 && !e.over; {
-		before := e.n
+	for !e.over {
+		before, began := e.n, time.Now()
 		if err := e.batch(c); err != nil {
 			return err
 		}
 		if e.n > before {
-			continue
+			continue // how much is left, it says, is a guess
 		}
-		// What was left is removed meanwhile, or nobody answers.
+		// That was the end, or nobody answers.
 		asking, cancel := context.WithTimeout(ctx, readerTime)
 		info, err := c.Info(asking)
 		cancel()
 		switch {
 		case err != nil:
 			return err //nolint:wrapcheck // the caller says which stream
-		case info.NumPending > 0:
+		case info.NumPending > 0 && time.Since(began) > silence:
 			return errSilent
 		}
 		return nil
@@ -85,7 +88,7 @@ func (e *each) read(ctx context.Context, s jetstream.Stream, subjects []string) 
 
 // batch takes one batch, which is all that is there if it is not full.
 func (e *each) batch(c jetstream.Consumer) error {
-	got, err := c.FetchNoWait(int(min(e.left, eachBatch))) //nolint:gosec // small
+	got, err := c.FetchNoWait(eachBatch)
 	if err != nil {
 		return err //nolint:wrapcheck // the caller says which stream
 	}
@@ -97,7 +100,7 @@ func (e *each) batch(c jetstream.Consumer) error {
 		if e.n++; meta.Sequence.Consumer != e.n {
 			return fmt.Errorf("%w: number %d of the stream is delivery %d and not %d", errMissing, meta.Sequence.Stream, meta.Sequence.Consumer, e.n)
 		}
-		e.next, e.left = meta.Sequence.Stream+1, meta.NumPending
+		e.next = meta.Sequence.Stream + 1
 		if !e.f(m, meta) {
 			e.over = true
 			return nil
