@@ -28,6 +28,9 @@ type DeadLetters interface {
 // event is kept here until stored was called, too.
 type Tasks interface {
 	Give(ctx context.Context, g *bridge.Given, stored func()) error
+	// Unreached takes note that a task has become a dead letter on its way to a
+	// stamp, in an attempt if it was offered, and returns once that is stored.
+	Unreached(ctx context.Context, triggered string, to topology.StampID, attempt int) error
 	// CaughtUp says that everything captured before the start was read.
 	CaughtUp()
 }

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ func (l *lane) retired(ctx context.Context) {
 	for wait := firstRetry; ctx.Err() == nil && l.gone(); {
 		if err := l.bury(ctx); err != nil && ctx.Err() == nil {
 			l.o.cfg.Log.Error("events of a removed stamp not set aside, will try again", "peer", l.target, "err", err)
+			l.park(ctx, nil) // the reader goes on: it may be what the letters wait for
 			sleep(ctx, wait)
 			wait = min(2*wait, 5*time.Second)
 			continue
@@ -81,7 +83,7 @@ func (l *lane) bury(ctx context.Context) error {
 		}
 		n := 0
 		for m := range batch.Messages() {
-			if err := l.o.cfg.DeadLetters.Put(ctx, heldLetter(l, m)); err != nil {
+			if err := l.setAside(ctx, m); err != nil {
 				return err
 			}
 			if err := m.DoubleAck(ctx); err != nil {
@@ -108,6 +110,22 @@ func (l *lane) bury(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// setAside makes a dead letter of one event that was held. Whoever follows its
+// task is told: the target may be in the topology again before anybody else has
+// seen that it was not, and would be waited for.
+func (l *lane) setAside(ctx context.Context, m jetstream.Msg) error {
+	letter := heldLetter(l, m)
+	if err := l.o.cfg.DeadLetters.Put(ctx, letter); err != nil {
+		return err
+	}
+	e, err := bridge.Parse(letter.Subject, letter.Body)
+	if err != nil || e.Kind != bridge.KindTaskTriggered {
+		return nil //nolint:nilerr // an event of a custom route is no task
+	}
+	attempt, _ := strconv.Atoi(m.Headers().Get(bridge.HeaderAttempt)) // 0 if it is no offer
+	return l.o.cfg.Tasks.Unreached(ctx, e.ID, l.target, attempt)
 }
 
 func heldLetter(l *lane, m jetstream.Msg) bridge.Letter {

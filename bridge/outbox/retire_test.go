@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -28,6 +29,22 @@ func without(t *testing.T) *bridge.Router {
 	return bridge.NewRouter(view)
 }
 
+// An unreached is told which tasks did not reach a stamp. It cannot store the
+// first of it.
+type unreached struct {
+	noted
+	failed *atomic.Bool
+	ids    chan string
+}
+
+func (u unreached) Unreached(_ context.Context, id string, to topology.StampID, _ int) error {
+	if to == "c" && u.failed.CompareAndSwap(false, true) {
+		return errors.New("not yet")
+	}
+	u.ids <- fmt.Sprint(to, " ", id)
+	return nil
+}
+
 // TestEventsOfARemovedStampBecomeLetters: a stamp is away, and then it is
 // removed. What is held for it is set aside, and what others get goes on.
 func TestEventsOfARemovedStampBecomeLetters(t *testing.T) {
@@ -37,10 +54,11 @@ func TestEventsOfARemovedStampBecomeLetters(t *testing.T) {
 	both := router(t, "a")
 	var now atomic.Pointer[bridge.Router]
 	now.Store(both)
+	tasks := unreached{failed: &atomic.Bool{}, ids: make(chan string, 16)}
 	start := func() *outbox.Outbox {
 		out, err := outbox.New(outbox.Config{
 			Me: "a", Relay: s.srv.Connect("relay"), Fed: s.srv.Connect("fed"), Router: now.Load,
-			DeadLetters: s.dead, Tasks: noted{}, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+			DeadLetters: s.dead, Tasks: tasks, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -83,8 +101,10 @@ func TestEventsOfARemovedStampBecomeLetters(t *testing.T) {
 	require.Eventually(t, func() bool { return held(out) == n }, 10*time.Second, time.Millisecond)
 	now.Store(without(t))
 	out.Retire()
+	letter("0") // and again, for its task was not noted
 	for i := range n {
 		letter(fmt.Sprint(i))
+		require.Equal(t, fmt.Sprint("c ", i), <-tasks.ids)
 	}
 	require.Eventually(t, func() bool { return len(out.Lanes()) == 1 }, 10*time.Second, time.Millisecond)
 	require.Len(t, s.bodies(b, 1), 1)

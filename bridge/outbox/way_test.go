@@ -68,6 +68,8 @@ func (noted) Give(_ context.Context, _ *bridge.Given, stored func()) error {
 
 func (noted) CaughtUp() {}
 
+func (noted) Unreached(context.Context, string, topology.StampID, int) error { return nil }
+
 // A sender is stamp a with its outbox, in one server that also plays the
 // other stamps.
 type sender struct {

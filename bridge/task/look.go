@@ -21,8 +21,8 @@ import (
 const rewrite = 5 * time.Second
 
 // removed has every task looked at that a stamp has which is no longer in the
-// topology, after each change of it. The stamp may come back a moment later, but
-// the event for it is a dead letter by then. The caller holds mu.
+// topology, after each change of it and at a start. A stamp may come back before
+// that; if the event for it is a dead letter by then, Unreached was told. The caller holds mu.
 func (ts *Tasks) removed(now time.Time) {
 	router := ts.cfg.Router()
 	if router == ts.router {
@@ -31,7 +31,7 @@ func (ts *Tasks) removed(now time.Time) {
 	ts.router = router
 	for id, t := range ts.open {
 		for _, s := range t.Seats {
-			if !s.State.settled() && !router.Knows(s.Stamp) {
+			if !s.State.settled() && (s.missed() || !router.Knows(s.Stamp)) {
 				ts.watched[id] = now
 			}
 		}

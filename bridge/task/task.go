@@ -55,6 +55,9 @@ type Seat struct {
 	// Granted says that the stamp had leave to give the task to its planes;
 	// with a Turn only.
 	Granted bool `json:"granted,omitempty"`
+	// Unreached says that the event became a dead letter on its way to the
+	// stamp; without a Turn only.
+	Unreached bool `json:"unreached,omitempty"`
 }
 
 // A Plane is what one plane of a stamp answered, by the keys of the events.

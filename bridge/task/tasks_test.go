@@ -186,3 +186,56 @@ func TestTaskIsPublishedAgain(t *testing.T) {
 	again()
 	require.Empty(t, ts.List(1), "its stamp has the event, and will not answer again")
 }
+
+// TestUnreachedStampIsNotWaitedFor: the event became a dead letter while its
+// stamp was out of the topology, and the stamp is back before a look at the task.
+func TestUnreachedStampIsNotWaitedFor(t *testing.T) {
+	ts := newTasks(t, &fickle{})
+	g := given("1", topology.StageRule{Name: "r", Deliver: topology.DeliverAll}, time.Now())
+	g.Decision = bridge.Decision{Rule: g.Decision.Rule, Targets: []bridge.Target{{Stamp: "a"}, {Stamp: "b"}}}
+	require.ErrorIs(t, ts.Unreached(t.Context(), "1", "b", 0), errNotCaughtUp)
+	require.NoError(t, ts.Give(t.Context(), g, func() {}))
+	admit := func(kind string, seq uint64) bridge.Do {
+		e := &bridge.Event{ID: kind, TriggeredID: "1", Type: "sh.keptn.event.t." + kind, Source: "p"}
+		v, err := ts.Admit(t.Context(), "a", "", e, seq)
+		require.NoError(t, err)
+		require.NoError(t, ts.Commit(t.Context()))
+		return v.Do
+	}
+	require.Equal(t, bridge.Pass, admit("started", 1))
+	require.Equal(t, bridge.Hold, admit("finished", 2))
+	ts.look(t.Context(), time.Now().Add(gap))
+	require.Empty(t, ts.Take())
+
+	require.NoError(t, ts.Unreached(t.Context(), "1", "b", 0))
+	require.NoError(t, ts.load(t.Context())) // it is stored
+	ts.Take()
+	require.Equal(t, bridge.Hold, admit("finished", 2))
+	ts.look(t.Context(), time.Now().Add(gap))
+	require.Equal(t, []uint64{2}, ts.Take())
+	ts.open["1"].LastStart = start
+	require.Equal(t, bridge.Pass, admit("finished", 2))
+	require.Empty(t, ts.List(1))
+	ts.CaughtUp()
+	require.NoError(t, ts.Unreached(t.Context(), "1", "b", 0), "it is over")
+	require.NoError(t, ts.Unreached(t.Context(), "2", "b", 0), "of nobody")
+}
+
+// TestUnreachedStampThatAnswers: only the word of its having the event was lost.
+func TestUnreachedStampThatAnswers(t *testing.T) {
+	knows := func(topology.StampID) bool { return true }
+	task := complete(all("b", "c"))
+	require.True(t, task.Unreached("c", 0))
+	run(t, task, "c+")
+	orders, changed := task.Left(knows)
+	require.Empty(t, orders)
+	require.False(t, changed)
+
+	turned := one("b", "c")
+	to, ok := turned.Offer(at(0), nobody)
+	require.True(t, ok)
+	require.False(t, turned.Unreached(to, turned.Turn.Attempt+1), "of another attempt")
+	_, changed = turned.Claim(to, turned.Turn.Attempt, at(0))
+	require.True(t, changed)
+	require.False(t, turned.Unreached(to, turned.Turn.Attempt), "it has leave")
+}
