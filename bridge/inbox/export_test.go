@@ -8,3 +8,16 @@ func (in *Inbox) Observed(ctx context.Context) (n int, err error) {
 	err = in.ask(ctx, func() { defer close(done); n = len(in.subscribed) }, done)
 	return n, err
 }
+
+// RecallAfter opens the streams, calls between, and reads for the first time how
+// far delivery has come.
+func (in *Inbox) RecallAfter(ctx context.Context, between func()) (floor uint64, err error) {
+	in.reset()
+	if err := in.open(ctx); err != nil {
+		return 0, err
+	}
+	between()
+	in.loaded = false
+	err = in.recall(ctx)
+	return in.progress.Floor, err
+}

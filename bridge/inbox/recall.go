@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -12,7 +13,7 @@ import (
 // recall reads how far an earlier run or process has come, and what of it is
 // in doubt.
 func (in *Inbox) recall(ctx context.Context) error {
-	p, err := in.state.load(ctx)
+	p, err := in.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,6 +55,20 @@ func (in *Inbox) recall(ctx context.Context) error {
 	in.progress.Clean, in.progress.Exact = false, in.announces() && in.suspects == nil
 	in.progress.Open = in.openSeqs()
 	return in.state.save(ctx, in.progress)
+}
+
+// load reads the progress, and then how far RW_IN goes: never the other way
+// round. Another replica may deliver until this one has written, and what it
+// delivered would seem to be of a stream that was lost.
+func (in *Inbox) load(ctx context.Context) (progress, error) {
+	p, err := in.state.load(ctx)
+	if err != nil {
+		return p, err
+	}
+	if _, err := in.stream.Info(ctx); err != nil {
+		return p, fmt.Errorf("read %s: %w", StreamIn, err)
+	}
+	return p, nil
 }
 
 // recallGiven doubts a task that planes were given before this start: their

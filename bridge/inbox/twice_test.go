@@ -71,3 +71,20 @@ func (r *receiver) again() {
 		r.stop = func() {}
 	}
 }
+
+// TestDeliveredWhileAnotherTakesOver: one replica delivers until the next one,
+// which has seen RW_IN before that, writes the progress.
+func TestDeliveredWhileAnotherTakesOver(t *testing.T) {
+	r := newReceiver(t)
+	r.stop()
+	successor := r.in
+	floor, err := successor.RecallAfter(t.Context(), func() {
+		r.start()
+		sub := r.subscribe()
+		require.NoError(t, r.send("a", "1"))
+		require.Equal(t, string(event("1")), next(t, sub))
+		r.stop()
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, floor, "it would be delivered again")
+}
