@@ -21,3 +21,7 @@ func (in *Inbox) RecallAfter(ctx context.Context, between func()) (floor uint64,
 	err = in.recall(ctx)
 	return in.progress.Floor, err
 }
+
+// AsksAnyReplica reports whether an event may be read from a replica of RW_IN
+// that does not lead it.
+func AsksAnyReplica(replicas int) bool { return inStream("a", replicas).AllowDirect }

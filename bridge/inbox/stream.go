@@ -29,7 +29,9 @@ func inStream(me topology.StampID, replicas int) jetstream.StreamConfig {
 		MaxMsgsPerSubject:    1,
 		Discard:              jetstream.DiscardNew,
 		DiscardNewPerSubject: true,
-		AllowDirect:          true,
+		// A replica that lags behind would answer that an event is not there, and
+		// what is not there is settled: only the leader is asked.
+		AllowDirect: replicas <= 1,
 	}
 }
 

@@ -88,3 +88,10 @@ func TestDeliveredWhileAnotherTakesOver(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, floor, "it would be delivered again")
 }
+
+// TestOnlyTheLeaderSaysWhatIsGone: what is not in RW_IN any more is settled, and
+// a replica that lags behind does not have it yet.
+func TestOnlyTheLeaderSaysWhatIsGone(t *testing.T) {
+	require.False(t, inbox.AsksAnyReplica(3))
+	require.True(t, inbox.AsksAnyReplica(1), "there it is the same, and faster")
+}

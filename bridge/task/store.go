@@ -56,7 +56,10 @@ func openStore(ctx context.Context, relay *nats.Conn, replicas int) (*store, err
 		Name: Stream, Subjects: []string{"task.>"}, Replicas: max(replicas, 1),
 		Description: "tasks that control planes of this stamp gave to others",
 		Storage:     jetstream.FileStorage, Discard: jetstream.DiscardOld,
-		MaxMsgsPerSubject: 1, MaxAge: openAge, AllowMsgTTL: true, AllowDirect: true,
+		MaxMsgsPerSubject: 1, MaxAge: openAge, AllowMsgTTL: true,
+		// A replica that lags behind would not know a task, and its answers would
+		// be refused: only the leader is asked.
+		AllowDirect: replicas <= 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", Stream, err)

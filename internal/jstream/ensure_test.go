@@ -43,6 +43,9 @@ func TestStreamThatIsAsWantedIsLeftAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, changed(), "what somebody else has changed is mended")
 	require.Equal(t, 3, changed())
+	want.AllowDirect = false
+	require.Equal(t, 4, changed(), "an earlier version wanted it")
+	require.Equal(t, 4, changed())
 }
 
 // TestReaderReadsOnce: from a sequence on, each message once.
