@@ -158,9 +158,24 @@ func (s *stateStore) save(ctx context.Context, p progress) error {
 			return nil
 		case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
 			return s.mine(ctx, b)
+		case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant && ctx.Err() == nil:
+			// Another write is on its way through the replicas, such as an
+			// earlier attempt of ours. What became of it shows soon.
+			pause(ctx, saveAgain)
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, jetstream.ErrNoStreamResponse):
 			return fmt.Errorf("write %s: %w", StreamState, err)
 		}
+	}
+}
+
+// saveAgain is how long a write waits for one that is on its way.
+const saveAgain = 20 * time.Millisecond
+
+// pause returns after d, or when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 

@@ -213,7 +213,7 @@ func TestStampWithoutAPlaneSaysSo(t *testing.T) {
 	hub.answer(finished, "1", "soon")
 	require.Equal(t, "started hub", keptn.next())
 	require.Equal(t, "finished hub", keptn.next())
-	require.Empty(t, f.Status("wss").Waiting, "it is set aside there")
+	require.Eventually(t, func() bool { return len(f.Status("wss").Waiting) == 0 }, fed.Patience, 5*time.Millisecond, "it is set aside there")
 }
 
 // TestAnyOneStamp: the nearest with a plane, and nobody else.
