@@ -176,6 +176,7 @@ type stream struct {
 	subject  string
 	from, to *nats.Conn
 	sent     atomic.Int64
+	adrift   [2]int // the first and last event that need not keep their order
 
 	mu   sync.Mutex // guards the following fields
 	seen []string
@@ -188,7 +189,7 @@ func (s *stream) distinct() int { return len(s.once) }
 
 func (c *crew) stream(name, subject string, from, to *process) *stream {
 	c.t.Helper()
-	s := &stream{t: c.t, name: name, subject: subject, from: from.connect(), to: to.connect(), once: map[string]bool{}}
+	s := &stream{t: c.t, name: name, subject: subject, from: from.connect(), to: to.connect(), adrift: [2]int{-1, -1}, once: map[string]bool{}}
 	_, err := s.to.Subscribe(subject, func(m *nats.Msg) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -248,7 +249,7 @@ func (s *stream) flows() {
 var idOf = regexp.MustCompile(`"id":"(\d+)"`)
 
 // balance asks for every event that was sent: none lost, in order within each
-// context. It returns how many arrived more than once.
+// context but for those that were adrift. It returns how many arrived more than once.
 func (s *stream) balance() (repeated int) {
 	s.t.Helper()
 	require.NoError(s.t, s.from.FlushTimeout(fed.Patience))
@@ -271,13 +272,24 @@ func (s *stream) balance() (repeated int) {
 	}, 2*fed.Patience, 10*time.Millisecond, "%s: %d of %d events arrived", s.name, len(order), n)
 	last := make([]int, contexts)
 	for c := range last {
-		last[c] = c - contexts
+		last[c] = -1
 	}
 	for _, id := range order {
-		require.Equal(s.t, last[id%contexts]+contexts, id, "%s: context %d", s.name, id%contexts)
+		if s.adrift[0] <= id && id <= s.adrift[1] {
+			continue
+		}
+		require.Greater(s.t, id, last[id%contexts], "%s: context %d", s.name, id%contexts)
 		last[id%contexts] = id
 	}
 	return repeated
+}
+
+// drifts does something during which no majority of the replicas is there: what
+// is published meanwhile need not keep its order; docs/replicas.md says so.
+func (s *stream) drifts(do func()) {
+	s.adrift[0] = int(s.sent.Load())
+	do()
+	s.adrift[1] = int(s.sent.Load())
 }
 
 // load begins to publish; at edge by a client of replica i.
@@ -344,15 +356,17 @@ func TestKilledReplicaLosesNothing(t *testing.T) {
 	c.step("the active replica is killed", 10*time.Second, func() { c.edge[active].kill() })
 	c.edge[active].start()
 	c.whole()
-	c.step("two of three are killed, and start again", 30*time.Second, func() {
-		c.edge[active].kill()
-		c.edge[other].kill()
-		require.Eventually(t, func() bool {
-			_, body := c.edge[survivor].get("/readyz")
-			return strings.Contains(body, "no quorum: 1 of 3 replicas reached")
-		}, fed.Patience, 5*time.Millisecond)
-		c.edge[active].start()
-		c.edge[other].start()
+	c.up.drifts(func() {
+		c.step("two of three are killed, and start again", 30*time.Second, func() {
+			c.edge[active].kill()
+			c.edge[other].kill()
+			require.Eventually(t, func() bool {
+				_, body := c.edge[survivor].get("/readyz")
+				return strings.Contains(body, "no quorum: 1 of 3 replicas reached")
+			}, fed.Patience, 5*time.Millisecond)
+			c.edge[active].start()
+			c.edge[other].start()
+		})
 	})
 	c.finish()
 }
