@@ -10,8 +10,10 @@ SIZES ?= 5,0 10,0 20,0 30,0 10,50 10,150 10,300
 LINT_VERSION := v2.15.0
 LINT         := .bin/golangci-lint-$(LINT_VERSION)
 
-# The packages in which things happen at the same time.
-CONCURRENT := ./bridge/... ./gateway/... ./internal/... ./cmd/... ./test/e2e/...
+# The packages in which things happen at the same time. Not ./test/e2e: its live
+# reloads meet races of nats-server 2.15.2 itself (imposeOrder against
+# routeStillValid, registerWithAccount), which fail a test at random.
+CONCURRENT := ./bridge/... ./gateway/... ./internal/... ./cmd/...
 
 .PHONY: test
 test: ## vet and every test; what CI runs
