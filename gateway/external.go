@@ -17,8 +17,13 @@ const (
 	// connzQuestion asks every server of a NATS for the connections of the
 	// account that asks. Servers answer it to any user who may publish it.
 	connzQuestion = "$SYS.REQ.ACCOUNT.PING.CONNZ"
-	// serverGone is how long a server that does not answer is waited for.
+	// serverGone is for how long a server that does not answer counts with what
+	// it said last. To take its clients for gone at once would give their tasks
+	// again.
 	serverGone = 10 * time.Second
+	// surveyEvery is how often answers are waited for to the end, so that a
+	// server that is slower than those that are known is heard of.
+	surveyEvery = 5 * time.Second
 	// maxExternal bounds the subscribers of one subject that are looked at.
 	maxExternal = 1024
 )
@@ -51,9 +56,11 @@ type clientele struct {
 	nc  *nats.Conn
 	log *slog.Logger
 
-	mu     sync.Mutex           // guards the following fields
-	heard  map[string]time.Time // servers that answer, by id, and when they last did
-	silent bool                 // no server answers
+	mu       sync.Mutex                       // guards the following fields
+	heard    map[string]time.Time             // servers that answer, by id, and when they last did
+	last     map[[2]string][]inbox.Subscriber // what a server said of a subject
+	surveyed time.Time                        // when answers were last waited for to the end
+	silent   bool                             // no server answers
 }
 
 // external returns the clientele of an external NATS, or nil where Ringway is the
@@ -74,7 +81,7 @@ func (g *Gateway) external() (*clientele, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect external NATS: %w", err)
 	}
-	return &clientele{nc: nc, log: g.log, heard: map[string]time.Time{}}, nil
+	return &clientele{nc: nc, log: g.log, heard: map[string]time.Time{}, last: map[[2]string][]inbox.Subscriber{}}, nil
 }
 
 func (c *clientele) close() {
@@ -86,54 +93,85 @@ func (c *clientele) close() {
 // behind returns what, and the clients of the external NATS that subscribe to
 // subject. what are those at our servers: the leafnode connection.
 func (c *clientele) behind(what []inbox.Subscriber, subject string) []inbox.Subscriber {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tell(c.ask(subject) == 0)
+	for id, at := range c.heard {
+		if time.Since(at) > serverGone {
+			c.forget(id)
+			continue
+		}
+		what = append(what, c.last[[2]string{id, subject}]...)
+	}
+	return what
+}
+
+// ask asks the servers, and returns how many have answered. The caller holds mu.
+func (c *clientele) ask(subject string) int {
 	question, err := json.Marshal(connzRequest{subject, maxExternal})
 	if err != nil || !c.nc.IsConnected() {
-		return what
+		return 0
 	}
 	reply := c.nc.NewRespInbox()
 	sub, err := c.nc.SubscribeSync(reply)
 	if err != nil {
-		return what
+		return 0
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
 	if err := c.nc.PublishRequest(connzQuestion, reply, question); err != nil {
-		return what
+		return 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	now := time.Now()
+	survey := now.Sub(c.surveyed) > surveyEvery
 	answered := map[string]bool{}
-	for deadline := time.Now().Add(pendingWait); !c.complete(answered); {
-		m, err := sub.NextMsg(time.Until(deadline))
+	for survey || !c.complete(answered) {
+		m, err := sub.NextMsg(time.Until(now.Add(pendingWait)))
 		if err != nil {
 			break
 		}
 		var a connzAnswer
-		if json.Unmarshal(m.Data, &a) != nil || a.Server.ID == "" {
-			continue
-		}
-		answered[a.Server.ID] = true
-		c.heard[a.Server.ID] = time.Now()
-		for _, conn := range a.Data.Connections {
-			if conn.Kind == "Client" {
-				what = append(what, inbox.Subscriber{ID: conn.CID ^ hashOf(a.Server.ID), Pending: conn.Pending})
-			}
+		if json.Unmarshal(m.Data, &a) == nil && a.Server.ID != "" {
+			answered[a.Server.ID] = true
+			c.take(a, subject)
 		}
 	}
-	c.tell(len(answered) == 0)
-	return what
+	if survey {
+		c.surveyed = now
+	}
+	return len(answered)
+}
+
+// take remembers what a server says. The caller holds mu.
+func (c *clientele) take(a connzAnswer, subject string) {
+	var all []inbox.Subscriber
+	for _, conn := range a.Data.Connections {
+		if conn.Kind == "Client" {
+			all = append(all, inbox.Subscriber{ID: conn.CID ^ hashOf(a.Server.ID), Pending: conn.Pending})
+		}
+	}
+	c.heard[a.Server.ID] = time.Now()
+	c.last[[2]string{a.Server.ID, subject}] = all
 }
 
 // complete reports whether every server that is known has answered. The caller
 // holds mu.
 func (c *clientele) complete(answered map[string]bool) bool {
-	for id, at := range c.heard {
-		if time.Since(at) > serverGone {
-			delete(c.heard, id)
-		} else if !answered[id] {
+	for id := range c.heard {
+		if !answered[id] {
 			return false
 		}
 	}
 	return len(c.heard) > 0
+}
+
+// forget drops what a server said. The caller holds mu.
+func (c *clientele) forget(id string) {
+	delete(c.heard, id)
+	for k := range c.last {
+		if k[0] == id {
+			delete(c.last, k)
+		}
+	}
 }
 
 // tell logs that delivery is not paced, or is again. The caller holds mu.
