@@ -24,6 +24,8 @@ const (
 	// surveyEvery is how often answers are waited for to the end, so that a
 	// server that is slower than those that are known is heard of.
 	surveyEvery = 5 * time.Second
+	// maxRemembered bounds of how many subjects is known what servers said.
+	maxRemembered = 10_000
 	// maxExternal bounds the subscribers of one subject that are looked at.
 	maxExternal = 1024
 )
@@ -148,6 +150,9 @@ func (c *clientele) take(a connzAnswer, subject string) {
 		if conn.Kind == "Client" {
 			all = append(all, inbox.Subscriber{ID: conn.CID ^ hashOf(a.Server.ID), Pending: conn.Pending})
 		}
+	}
+	if len(c.last) > maxRemembered {
+		clear(c.last) // a custom route may have a subject a message
 	}
 	c.heard[a.Server.ID] = time.Now()
 	c.last[[2]string{a.Server.ID, subject}] = all
