@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"bridge/catch":      {"bridge", "topology"},
 	"bridge/canary":     {"bridge", "topology"},
 	"bridge/tunnel":     {"bridge", "topology"},
+	"bridge/call":       {"topology"},
 
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
@@ -129,7 +130,7 @@ var outsiders = []outsider{
 	},
 	{
 		"net/http",
-		[]string{"bridge/tunnel", "gateway", "cmd", "test"},
+		[]string{"bridge/call", "bridge/plane", "bridge/poll", "bridge/tunnel", "gateway", "cmd", "test"},
 		true,
 		"HTTP is spoken at the edge, and by what carries it",
 	},

@@ -1,0 +1,27 @@
+package bridge
+
+import "context"
+
+// A Sink takes events that pass on the bus of its own stamp, for those who do
+// not subscribe there: planes that poll, a control plane that is reached by HTTP
+// only. Its methods are called from several goroutines.
+type Sink interface {
+	// Wants reports, quickly and without asking anybody, whether the events of a
+	// subject are of use. A subject that a Sink wants counts as subscribed.
+	Wants(subject string) bool
+	// Put returns once the events are stored. It is called before the progress
+	// that covers them is noted, so the same event may come again, also after a
+	// restart; it is told apart by Event.Key. An error means that none may be
+	// taken for stored.
+	Put(ctx context.Context, events []Passing) error
+}
+
+// A Passing is an event as it passes on the bus of a stamp. Its fields are not
+// to be changed.
+type Passing struct {
+	Subject string
+	Body    []byte
+	// Local says that a client of the stamp published it; else it came from
+	// another stamp.
+	Local bool
+}
