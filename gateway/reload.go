@@ -20,6 +20,7 @@ import (
 type inForce struct {
 	view     *topology.View
 	router   *bridge.Router
+	document []byte // the topology file
 	folder   *auth.Folder
 	hash     string // of the folder
 	identity node.Identity
@@ -38,6 +39,32 @@ func load(o Options) (*inForce, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read topology: %w", err)
 	}
+	view, err := compile(o, data)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := keystore.ReadFolder(o.Identity)
+	if err != nil {
+		return nil, fmt.Errorf("read identity: %w", err)
+	}
+	if folder.Stamp != o.Stamp {
+		return nil, fmt.Errorf("identity %s belongs to stamp %q, not %q", o.Identity, folder.Stamp, o.Stamp)
+	}
+	f := &inForce{view: view, router: bridge.NewRouter(view), document: data, folder: folder, hash: folder.Hash()}
+	if p := view.Me.Link.Proxy; p != nil && p.CredentialsFile != "" {
+		b, err := os.ReadFile(p.CredentialsFile) //nolint:gosec // the topology names it
+		if err != nil {
+			return nil, fmt.Errorf("read credentials of the proxy: %w", err)
+		}
+		f.proxy = string(b)
+	}
+	f.identity, err = identityOf(o.Identity, folder, view)
+	f.identity.ExternalCreds = o.ExternalCredentials
+	return f, err
+}
+
+// compile reads a topology file.
+func compile(o Options, data []byte) (*topology.View, error) {
 	spec, err := topology.Load(o.Topology, data)
 	if err != nil {
 		return nil, err
@@ -50,24 +77,7 @@ func load(o Options) (*inForce, error) {
 	if !ok {
 		return nil, fmt.Errorf("topology %s has no stamp %q", o.Topology, o.Stamp)
 	}
-	folder, err := keystore.ReadFolder(o.Identity)
-	if err != nil {
-		return nil, fmt.Errorf("read identity: %w", err)
-	}
-	if folder.Stamp != o.Stamp {
-		return nil, fmt.Errorf("identity %s belongs to stamp %q, not %q", o.Identity, folder.Stamp, o.Stamp)
-	}
-	f := &inForce{view: view, router: bridge.NewRouter(view), folder: folder, hash: folder.Hash()}
-	if p := view.Me.Link.Proxy; p != nil && p.CredentialsFile != "" {
-		b, err := os.ReadFile(p.CredentialsFile) //nolint:gosec // the topology names it
-		if err != nil {
-			return nil, fmt.Errorf("read credentials of the proxy: %w", err)
-		}
-		f.proxy = string(b)
-	}
-	f.identity, err = identityOf(o.Identity, folder, view)
-	f.identity.ExternalCreds = o.ExternalCredentials
-	return f, err
+	return view, nil
 }
 
 // identityOf translates a folder into what the servers need.

@@ -28,10 +28,9 @@ type captured struct {
 	decision bridge.Decision
 }
 
-// capture reads and routes one message of RW_OUT.
-func (o *Outbox) capture(m jetstream.Msg, seq uint64, at time.Time) captured {
+// capture reads one message of RW_OUT, and routes it by router.
+func (o *Outbox) capture(m jetstream.Msg, router *bridge.Router, seq uint64, at time.Time) captured {
 	c := captured{seq: seq, at: at, subject: strings.TrimPrefix(m.Subject(), bridge.CapturePrefix)}
-	router := o.cfg.Router()
 	if !strings.HasPrefix(c.subject, "sh.keptn.") {
 		c.key = bridge.KeyOf(o.customID(m, seq), "", c.subject)
 		c.order = c.subject

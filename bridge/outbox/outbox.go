@@ -45,10 +45,14 @@ type Planes interface {
 
 // Config is what an Outbox needs. All fields but Metrics are required.
 type Config struct {
-	Me          topology.StampID
-	Relay       *nats.Conn            // account RELAY of the local server, with JetStream
-	Fed         *nats.Conn            // account FED of the local server
-	Router      func() *bridge.Router // the current one; called for each event
+	Me     topology.StampID
+	Relay  *nats.Conn            // account RELAY of the local server, with JetStream
+	Fed    *nats.Conn            // account FED of the local server
+	Router func() *bridge.Router // the current one; called for each event
+	// Eras and State, the name of stream RW_STATE, let what is under way at a
+	// restart go where it would have gone. nil: the Router decides anew.
+	Eras        Eras
+	State       string
 	DeadLetters DeadLetters           // where refused events go
 	Tasks       Tasks                 //
 	Planes      Planes                // nil: nobody wants to know

@@ -25,6 +25,7 @@ type reader struct {
 	o       *Outbox
 	out     jetstream.Stream
 	ledger  *ledger
+	routing *routing
 	byAck   bool
 	msgs    jetstream.MessagesContext
 	backlog uint64 // how many events were captured before
@@ -42,6 +43,9 @@ func (o *Outbox) newReader(ctx context.Context, out jetstream.Stream) (*reader, 
 		last: max(info.State.FirstSeq, 1) - 1, byAck: info.Config.Retention == jetstream.WorkQueuePolicy,
 	}
 	var err error
+	if r.routing, err = o.openRouting(ctx, info.State.LastSeq, func() uint64 { floor, _ := r.ledger.settled(); return floor }); err != nil {
+		return nil, err
+	}
 	if r.backlog, err = r.open(ctx); err != nil {
 		return nil, err
 	}
@@ -145,7 +149,11 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 	if meta.NumDelivered == 1 {
 		r.o.metrics.captured.Inc()
 	}
-	ev := r.o.capture(m, seq, meta.Timestamp)
+	router, err := r.routing.of(ctx, seq)
+	if err != nil {
+		return err
+	}
+	ev := r.o.capture(m, router, seq, meta.Timestamp)
 	ev.fits(len(m.Data()), r.o.cfg.Fed.MaxPayload())
 	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
 		r.o.answered.add(e.TriggeredID)

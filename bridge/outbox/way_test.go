@@ -36,7 +36,12 @@ stages:
 
 func router(t *testing.T, me topology.StampID) *bridge.Router {
 	t.Helper()
-	spec, err := topology.Load("test.yaml", []byte(federation))
+	return routerOf(t, me, federation)
+}
+
+func routerOf(t *testing.T, me topology.StampID, document string) *bridge.Router {
+	t.Helper()
+	spec, err := topology.Load("test.yaml", []byte(document))
 	require.NoError(t, err)
 	mesh, err := topology.Compile(spec)
 	require.NoError(t, err)
@@ -82,6 +87,9 @@ type sender struct {
 	box  outbox.DeadLetters // where they go
 	out  *outbox.Outbox
 	stop func()
+
+	routers func() *bridge.Router // nil: that of federation
+	eras    outbox.Eras
 }
 
 func newSender(t *testing.T) *sender {
@@ -107,9 +115,12 @@ func (s *sender) start() {
 	require.NoError(s.t, err)
 	s.fed, err = jetstream.New(fed)
 	require.NoError(s.t, err)
-	r := router(s.t, "a")
+	if s.routers == nil {
+		r := router(s.t, "a")
+		s.routers = func() *bridge.Router { return r }
+	}
 	s.out, err = outbox.New(outbox.Config{
-		Me: "a", Relay: relay, Fed: fed, Router: func() *bridge.Router { return r },
+		Me: "a", Relay: relay, Fed: fed, Router: s.routers, Eras: s.eras, State: "RW_STATE",
 		DeadLetters: s.box, Tasks: noted{}, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(s.t, err)

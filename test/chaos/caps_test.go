@@ -14,7 +14,7 @@ const (
 	asksOneOfAny = true
 	// asksSteadyRouting: an event that was on its way when its gateway stopped
 	// goes on by the topology that it began with, and not by another as well.
-	asksSteadyRouting = false
+	asksSteadyRouting = true
 	// asksCapture: what a stamp with several replicas confirmed to have is
 	// stored, also while they hand over the lead of their streams.
 	asksCapture = true
