@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -51,7 +52,9 @@ func (m *memory) repeated(ctx context.Context, s jetstream.Stream, me topology.S
 	if k.from == a.from {
 		return false, nil
 	}
-	first, err := s.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(bridge.EventSubject(me, "*", a.key)))
+	first, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return s.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(bridge.EventSubject(me, "*", a.key)))
+	})
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return false, nil

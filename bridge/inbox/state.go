@@ -124,7 +124,7 @@ func openState(ctx context.Context, js jetstream.JetStream, replicas int) (*stat
 // load returns the progress last saved, or none.
 func (s *stateStore) load(ctx context.Context) (progress, error) {
 	var p progress
-	m, err := s.stream.GetLastMsgForSubject(ctx, stateSubject)
+	m, err := s.last(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return p, nil
@@ -136,6 +136,12 @@ func (s *stateStore) load(ctx context.Context) (progress, error) {
 		return p, fmt.Errorf("read %s: %w", StreamState, err)
 	}
 	return p, nil
+}
+
+func (s *stateStore) last(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+	return jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return s.stream.GetLastMsgForSubject(ctx, stateSubject)
+	})
 }
 
 // save returns once p is stored, and fails if somebody else has stored another
@@ -182,7 +188,7 @@ func pause(ctx context.Context, d time.Duration) {
 // mine finds out whether what is stored is what was to be written: the answer
 // to an earlier attempt was lost.
 func (s *stateStore) mine(ctx context.Context, b []byte) error {
-	m, err := s.stream.GetLastMsgForSubject(ctx, stateSubject)
+	m, err := s.last(ctx)
 	switch {
 	case err != nil:
 		return fmt.Errorf("read %s: %w", StreamState, err)

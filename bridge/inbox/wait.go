@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -208,7 +209,7 @@ func (in *Inbox) mustFollow(w *waiter) bool {
 }
 
 func (in *Inbox) reread(ctx context.Context, seq uint64) (arrival, error) {
-	m, err := in.stream.GetMsg(ctx, seq)
+	m, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return in.stream.GetMsg(ctx, seq) })
 	if err != nil {
 		return arrival{}, fmt.Errorf("read %s: %w", StreamIn, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/internal/jstream"
 )
 
 const (
@@ -41,14 +43,6 @@ func freshConsumer(ctx context.Context, js jetstream.JetStream, stream string, c
 }
 
 // asks puts a question until it is answered, some times.
-func asks(ctx context.Context, question func(context.Context) (jetstream.Consumer, error)) (c jetstream.Consumer, err error) {
-	for range resetTries {
-		asking, cancel := context.WithTimeout(ctx, resetTime)
-		c, err = question(asking)
-		cancel()
-		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
-	}
-	return c, err
+func asks(ctx context.Context, question func(context.Context) (jetstream.Consumer, error)) (jetstream.Consumer, error) {
+	return jstream.AskFor(ctx, resetTime, resetTries, question) //nolint:wrapcheck // the caller says what it asked
 }

@@ -58,7 +58,7 @@ func outStream(r *bridge.Router, replicas int) jetstream.StreamConfig {
 // anew would lose what is published meanwhile.
 func openOut(ctx context.Context, js jetstream.JetStream, r *bridge.Router, replicas int) (jetstream.Stream, error) {
 	config := outStream(r, replicas)
-	was, err := js.Stream(ctx, StreamOut)
+	was, err := jstream.Ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, StreamOut) })
 	switch {
 	case err == nil:
 		config.Retention = was.CachedInfo().Config.Retention

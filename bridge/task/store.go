@@ -96,7 +96,7 @@ func (s *store) writeBody(ctx context.Context, g *bridge.Given) error {
 }
 
 func (s *store) body(ctx context.Context, id string) ([]byte, error) {
-	m, err := s.stream.GetLastMsgForSubject(ctx, bodySubject+keyOf(id))
+	m, err := s.last(ctx, bodySubject+keyOf(id))
 	if err != nil {
 		return nil, fmt.Errorf("read event of task %s: %w", id, err)
 	}
@@ -107,7 +107,7 @@ func (s *store) body(ctx context.Context, id string) ([]byte, error) {
 // none.
 func (s *store) read(ctx context.Context, id string) (*Task, error) {
 	for _, subject := range []string{openSubject, doneSubject} {
-		m, err := s.stream.GetLastMsgForSubject(ctx, subject+keyOf(id))
+		m, err := s.last(ctx, subject+keyOf(id))
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound):
 			continue
@@ -124,6 +124,18 @@ func (s *store) read(ctx context.Context, id string) (*Task, error) {
 	return nil, nil
 }
 
+func (s *store) last(ctx context.Context, subject string) (*jetstream.RawStreamMsg, error) {
+	return jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return s.stream.GetLastMsgForSubject(ctx, subject)
+	})
+}
+
+func (s *store) purge(ctx context.Context, subject string) error {
+	return jstream.Tell(ctx, func(ctx context.Context) error {
+		return s.stream.Purge(ctx, jetstream.WithPurgeSubject(subject))
+	})
+}
+
 // forget removes what is kept of a task under way, besides a note in a batch.
 func (s *store) forget(ctx context.Context, t *Task) error {
 	var subjects []string
@@ -134,7 +146,7 @@ func (s *store) forget(ctx context.Context, t *Task) error {
 		subjects = append(subjects, bodySubject)
 	}
 	for _, subject := range subjects {
-		if err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(subject+keyOf(t.ID))); err != nil {
+		if err := s.purge(ctx, subject+keyOf(t.ID)); err != nil {
 			return fmt.Errorf("remove task %s: %w", t.ID, err)
 		}
 	}
@@ -151,7 +163,7 @@ func (s *store) writeBatch(ctx context.Context, id string, tasks []byte) error {
 }
 
 func (s *store) dropBatch(ctx context.Context, id string) error {
-	if err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(askedSubject+id)); err != nil {
+	if err := s.purge(ctx, askedSubject+id); err != nil {
 		return fmt.Errorf("remove tasks: %w", err)
 	}
 	return nil

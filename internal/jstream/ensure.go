@@ -13,7 +13,7 @@ import (
 // servers have to agree, which takes a good part of the time that a stamp has
 // for a hand-over; so a stream that is as wanted is left alone.
 func Ensure(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	s, err := js.Stream(ctx, want.Name)
+	s, err := Ask(ctx, func(ctx context.Context) (jetstream.Stream, error) { return js.Stream(ctx, want.Name) })
 	if err == nil && covers(s.CachedInfo().Config, want) {
 		return s, nil
 	}
