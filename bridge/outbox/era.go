@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/jstream"
 )
 
 // Where an event goes is decided by the topology that is in force when it is
@@ -82,13 +83,15 @@ func (o *Outbox) openRouting(ctx context.Context, last uint64, floor func() uint
 
 // readEras returns what was last written; nil if nothing was.
 func (o *Outbox) readEras(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-	s, err := o.js.Stream(ctx, o.cfg.State)
-	if err != nil {
-		return nil, fmt.Errorf("open stream %s: %w", o.cfg.State, err)
-	}
-	m, err := s.GetLastMsgForSubject(ctx, eraSubject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, nil
+	m, err := jstream.AskFor(ctx, resetTime, resetTries, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		s, err := o.js.Stream(ctx, o.cfg.State)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // see below
+		}
+		return s.GetLastMsgForSubject(ctx, eraSubject) //nolint:wrapcheck // see below
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil // what is written next waits for the stream
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", o.cfg.State, err)

@@ -9,15 +9,20 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// leave asks the clients to go elsewhere and ends the server.
+// leave asks the clients to go elsewhere and ends the server, whose options are
+// o.
 //
 // The server's own lame duck mode closes the streams first and answers clients
-// for some time after: what they publish then is lost although the server
-// confirmed to have it. So this tells the clients, closes them, sees that what
-// they sent is stored, and only then closes the streams. One of a cluster hands
-// over what it leads before that, which lame duck mode does.
-func (e *engine) leave() {
+// for some time after, and so does its shutdown: what they publish then is lost
+// although the server confirmed to have it. So this tells the clients, closes
+// them, lets nobody in any more, sees that what they sent is stored, and only then
+// closes the streams. One of a cluster hands over what it leads before that, which
+// lame duck mode does.
+func (e *engine) leave(o *server.Options) {
 	e.dismiss()
+	if err := e.admit(o, -1); err == nil {
+		e.dismiss() // who came meanwhile
+	}
 	if e.NumRoutes() > 0 {
 		e.LameDuckShutdown()
 	}
@@ -85,12 +90,18 @@ func (n *Node) Dismiss() error {
 	if err != nil {
 		return fmt.Errorf("close clients: %w", err)
 	}
-	o.AccountResolver = local.AccountResolver()
-	o.MaxConn = local.NumClients()
-	if err := local.ReloadOptions(o); err != nil {
+	if err := local.admit(o, local.NumClients()); err != nil {
 		return fmt.Errorf("close clients: %w", err)
 	}
 	return local.dismissOthers(ours)
+}
+
+// admit bounds how many clients may be connected at a time; less than 0 is none.
+// o are the options of the server.
+func (e *engine) admit(o *server.Options, n int) error {
+	o.AccountResolver = e.AccountResolver()
+	o.MaxConn = n
+	return e.ReloadOptions(o) //nolint:wrapcheck // the caller says what for
 }
 
 // dismissOthers closes clients until none is left but those of the accounts in

@@ -196,15 +196,17 @@ func (n *Node) down() {
 	n.stopMu.Lock()
 	defer n.stopMu.Unlock()
 	n.mu.Lock()
-	link, local := n.link, n.local
+	link, local, p := n.link, n.local, n.plan
 	n.link, n.local = nil, nil
 	n.mu.Unlock()
 	if link != nil {
 		link.stop()
 	}
-	if local != nil && n.cfg.LameDuck > 0 {
-		local.leave()
-	} else if local != nil {
+	switch o, err := p.local(); {
+	case local == nil:
+	case err == nil && n.cfg.LameDuck > 0:
+		local.leave(o)
+	default:
 		local.stop()
 	}
 	n.deliver.Store(nil)
