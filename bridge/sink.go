@@ -25,3 +25,12 @@ type Passing struct {
 	// another stamp.
 	Local bool
 }
+
+// A Releaser is a Sink that can give a task back: the stamp lets go of it, since
+// nobody has started it in time, and another may do it.
+type Releaser interface {
+	// Release returns once nobody is offered the task any more whose .triggered
+	// has this id. It is no error if the Sink does not have it. The task may be
+	// Put again later.
+	Release(ctx context.Context, triggered string) error
+}
