@@ -26,6 +26,24 @@ type Passing struct {
 	Local bool
 }
 
+// An Overhearer is a Sink that is also to be Put what it has a use for but does
+// not take: such an event does not count as subscribed, and waits for whoever it
+// is meant for.
+type Overhearer interface {
+	// Overhears reports, quickly and without asking anybody, whether the events
+	// of a subject are of use although the Sink does not want them.
+	Overhears(subject string) bool
+}
+
+// Draws reports whether s is to be Put the events of a subject.
+func Draws(s Sink, subject string) bool {
+	if s.Wants(subject) {
+		return true
+	}
+	o, ok := s.(Overhearer)
+	return ok && o.Overhears(subject)
+}
+
 // A Releaser is a Sink that can give a task back: the stamp lets go of it, since
 // nobody has started it in time, and another may do it.
 type Releaser interface {

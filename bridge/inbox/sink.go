@@ -17,6 +17,17 @@ func (in *Inbox) wanted(subject string) bool {
 	return false
 }
 
+// drawn reports whether a sink is to be given the events of a subject, should they
+// be delivered.
+func (in *Inbox) drawn(subject string) bool {
+	for _, s := range in.cfg.Sinks {
+		if bridge.Draws(s, subject) {
+			return true
+		}
+	}
+	return false
+}
+
 // heeded reports whether anybody takes the events of a subject: a client that
 // subscribes, or a sink.
 func (in *Inbox) heeded(subject string) bool { return in.cfg.Interest(subject) || in.wanted(subject) }
@@ -26,7 +37,7 @@ func (in *Inbox) feed(ctx context.Context) error {
 	for _, s := range in.cfg.Sinks {
 		var events []bridge.Passing
 		for _, a := range in.staged {
-			if s.Wants(a.subject) {
+			if bridge.Draws(s, a.subject) {
 				events = append(events, bridge.Passing{Subject: a.subject, Body: a.body})
 			}
 		}

@@ -32,7 +32,7 @@ func newFeeder(s bridge.Sink, log *slog.Logger) *feeder {
 
 // offer has left count the sink, too, if it wants the event.
 func (f *feeder) offer(p bridge.Passing, left *countdown) {
-	if !f.sink.Wants(p.Subject) {
+	if !bridge.Draws(f.sink, p.Subject) {
 		return
 	}
 	left.add(1)

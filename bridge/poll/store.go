@@ -1,0 +1,281 @@
+package poll
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/internal/jstream"
+)
+
+// The streams of this package, in account RELAY of the local server.
+//
+// RW_OPEN holds the events that planes which poll may see, and what is known of
+// them. Losing it takes from them what they have not seen; rolling it back shows
+// again what is over.
+//
+// RW_POST remembers what was posted. Losing it, or rolling it back, lets a retry
+// of before cross as another event.
+const (
+	StreamOpen = "RW_OPEN"
+	StreamPost = "RW_POST"
+)
+
+// Subjects of RW_OPEN. An event is stored under its key, and the stream keeps one
+// message a subject, so the store itself refuses a second copy.
+const (
+	openEvent = "open.ev."   // <key>: the event
+	openNote  = "open.note." // <key>.<what>…: what is known of it
+	openEnd   = "open.end."  // <key>: it is over
+)
+
+// Kinds of notes, the token behind the key.
+const (
+	noteBy       = "by" // <plane>.<source>: a plane that polls has answered
+	noteStarted  = "st" // <key of the answer>
+	noteFinished = "fi" // <key of the answer>
+	noteReleased = "re" // <sequence of the event>: the stamp has let go of it
+)
+
+// opened are the streams once they are there.
+type opened struct{ events, posts jetstream.Stream }
+
+// remove removes a message from RW_OPEN, if it is there.
+func (o *opened) remove(ctx context.Context, seq uint64) error {
+	err := o.events.DeleteMsg(ctx, seq)
+	if err != nil && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return fmt.Errorf("remove from %s: %w", StreamOpen, err)
+	}
+	return nil
+}
+
+// askTimeout is how long an answer of JetStream is waited for.
+const askTimeout = time.Second
+
+// heartbeat is how often the server says that a consumer is alive, where it may
+// move from one replica to another.
+const heartbeat = 500 * time.Millisecond
+
+func openStream(replicas int, age time.Duration) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: StreamOpen, Subjects: []string{"open.>"}, Replicas: replicas,
+		Description: "events that planes which poll may see, and what is known of them",
+		Retention:   jetstream.LimitsPolicy, Storage: jetstream.FileStorage,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxAge: age,
+	}
+}
+
+func postStream(replicas int, age time.Duration) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: StreamPost, Subjects: []string{"post.>"}, Replicas: replicas,
+		Description: "what planes posted, and what was made of it",
+		Retention:   jetstream.LimitsPolicy, Storage: jetstream.FileStorage,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardOld, MaxAge: age,
+	}
+}
+
+// Run keeps the index up to date until ctx ends. It calls ready once the index
+// has everything that is open. It may be called again after it has returned, and
+// polls are answered meanwhile, from what is known.
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := jstream.Ensure(ctx, s.js, openStream(s.cfg.Replicas, max(s.cfg.TTL, forgetAfter)))
+	if err != nil {
+		return fmt.Errorf("open stream %s: %w", StreamOpen, err)
+	}
+	posts, err := jstream.Ensure(ctx, s.js, postStream(s.cfg.Replicas, s.cfg.Window))
+	if err != nil {
+		return fmt.Errorf("open stream %s: %w", StreamPost, err)
+	}
+	s.open.Store(&opened{stream, posts})
+	s.wg.Go(func() { s.sweep(ctx) })
+	defer s.wg.Wait()
+	defer cancel()
+	for {
+		if err := s.follow(ctx, stream, ready); ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop
+		} else if !errors.Is(err, errGap) {
+			return fmt.Errorf("read %s: %w", StreamOpen, err)
+		}
+	}
+}
+
+// errGap reports that a delivery was lost.
+var errGap = errors.New("a delivery was lost")
+
+// follow reads the stream behind what was read last.
+func (s *Server) follow(ctx context.Context, stream jetstream.Stream, ready func()) error {
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return err //nolint:wrapcheck // the caller says which stream
+	}
+	if info.State.LastSeq < s.index.appliedTo() {
+		s.index.reset() // it was lost, or restored
+	}
+	last := s.index.appliedTo()
+	cons, err := jstream.Reader(ctx, stream, last+1)
+	if err != nil {
+		return err //nolint:wrapcheck // the same
+	}
+	opts := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1000)}
+	if s.cfg.Replicas > 1 {
+		opts = append(opts, jetstream.PullHeartbeat(heartbeat))
+	}
+	msgs, err := cons.Messages(opts...)
+	if err != nil {
+		return err //nolint:wrapcheck // the same
+	}
+	defer context.AfterFunc(ctx, msgs.Stop)()
+	defer msgs.Stop()
+	left := cons.CachedInfo().NumPending
+	if left == 0 {
+		s.index.load()
+		ready()
+	}
+	for n := uint64(1); ; n++ {
+		m, err := msgs.Next()
+		if err != nil {
+			return err //nolint:wrapcheck // the same
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err //nolint:wrapcheck // the same
+		}
+		if meta.Sequence.Consumer != n {
+			return errGap
+		}
+		s.apply(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
+		s.index.read(meta.Sequence.Stream)
+		if n == left {
+			s.index.load()
+			ready()
+		}
+	}
+}
+
+// apply takes one message of RW_OPEN into the index.
+func (s *Server) apply(subject string, h nats.Header, body []byte, seq uint64, at time.Time) {
+	switch {
+	case strings.HasPrefix(subject, openEvent):
+		e, err := newEntry(h.Get(bridge.HeaderSubject), body, seq, at, ttls{s.cfg.TTL, s.cfg.NewsTTL})
+		if err != nil {
+			s.cfg.Log.Error("open event not readable", "stream", StreamOpen, "n", seq, "err", err)
+			return
+		}
+		s.index.open(e)
+	case strings.HasPrefix(subject, openEnd):
+		s.index.close(strings.TrimPrefix(subject, openEnd), at)
+	case strings.HasPrefix(subject, openNote):
+		t := strings.Split(strings.TrimPrefix(subject, openNote), ".")
+		n := note{seq: seq}
+		switch {
+		case len(t) == 4 && t[1] == noteBy:
+			n.key, n.what, n.who, n.mark = t[0], t[1], t[2], t[3]
+		case len(t) == 3 && t[1] == noteReleased:
+			n.key, n.what = t[0], t[1]
+			n.upTo, _ = strconv.ParseUint(t[2], 10, 64) // 0 is no event
+		case len(t) == 3:
+			n.key, n.what, n.mark = t[0], t[1], t[2]
+		default:
+			return // of a later version
+		}
+		s.index.take(n)
+	}
+	s.metrics.open.Set(float64(s.index.n()))
+}
+
+// token makes any text a token of a subject.
+func token(s string) string {
+	if s == "" {
+		return "-" // no text has this code
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(s))
+}
+
+// sweepEvery is how often what is over is removed from RW_OPEN.
+const sweepEvery = time.Second
+
+// sweep tells the stream what is over, and removes what is of no use.
+func (s *Server) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.cache.trim(now)
+			if !s.cfg.Active() || !s.index.isLoaded() {
+				continue
+			}
+			if err := s.clean(ctx, now); err != nil && ctx.Err() == nil {
+				s.cfg.Log.Debug("what is over not removed, will try again", "stream", StreamOpen, "err", err)
+			}
+		}
+	}
+}
+
+func (s *Server) clean(ctx context.Context, now time.Time) error {
+	ends, garbage := s.index.over(now)
+	records := make([]*nats.Msg, len(ends))
+	for i, key := range ends {
+		records[i] = nats.NewMsg(openEnd + key)
+	}
+	if _, err := s.store(ctx, records); err != nil {
+		s.index.again(garbage)
+		return err
+	}
+	for i, seq := range garbage {
+		if err := s.open.Load().remove(ctx, seq); err != nil {
+			s.index.again(garbage[i:])
+			return err
+		}
+	}
+	return nil
+}
+
+// storeTimeout is how long answers of a store are waited for.
+const storeTimeout = 5 * time.Second
+
+// store puts messages into RW_OPEN and returns once all are stored, and the
+// sequence of the last. One that is there already is left alone.
+func (s *Server) store(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
+	for _, m := range msgs {
+		f, err := s.js.PublishMsgAsync(m)
+		if err != nil {
+			return 0, fmt.Errorf("store in %s: %w", StreamOpen, err)
+		}
+		futures = append(futures, f)
+	}
+	for _, f := range futures {
+		select {
+		case ack := <-f.Ok():
+			last = max(last, ack.Sequence)
+		case err := <-f.Err():
+			if !isThere(err) {
+				return 0, fmt.Errorf("store in %s: %w", StreamOpen, err)
+			}
+		case <-ctx.Done():
+			return 0, fmt.Errorf("store in %s: %w", StreamOpen, ctx.Err())
+		}
+	}
+	return last, nil
+}
+
+// isThere reports whether a stream refused a message because its subject has one.
+func isThere(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && strings.Contains(api.Description, "maximum messages per subject")
+}
