@@ -48,7 +48,7 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, plane, typ, q
 		p := s.page(q, now)
 		same := known != "" && known == p.tag
 		if news := p.n > 0 && known == "" || known != "" && !same; wait <= 0 || news || !now.Before(until) {
-			s.write(w, p, same)
+			s.reply(w, p, same)
 			return
 		}
 		if !s.sleep(r, version, until, p.until) {
@@ -77,7 +77,7 @@ func (s *Server) sleep(r *http.Request, version uint64, until, changes time.Time
 // plane have changed.
 const lookAgain = time.Second
 
-func (s *Server) write(w http.ResponseWriter, p *page, same bool) {
+func (s *Server) reply(w http.ResponseWriter, p *page, same bool) {
 	h := w.Header()
 	h.Set("ETag", p.tag)
 	if same {

@@ -193,7 +193,7 @@ func (s *Server) publish(ctx context.Context, plane, key string, p *posted, r *r
 		under = bridge.StorePrefix
 	}
 	m := &nats.Msg{Subject: under + e.Type, Data: body, Header: nats.Header{}}
-	if _, err := s.js.PublishMsg(ctx, m, jetstream.WithMsgID("post:"+key+":"+e.ID)); err != nil {
+	if _, err := s.write(ctx, m, jetstream.WithMsgID("post:"+key+":"+e.ID)); err != nil {
 		return fmt.Errorf("store the event: %w", err)
 	}
 	if err := s.answered(ctx, plane, e); err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
@@ -81,7 +82,7 @@ func (s *Server) claim(ctx context.Context, key string, mine *receipt, window ti
 	}
 	rev := uint64(0)
 	for try := 1; ; try++ {
-		ack, err := s.js.Publish(ctx, postSubject+key, b, jetstream.WithExpectLastSequencePerSubject(rev))
+		ack, err := s.write(ctx, &nats.Msg{Subject: postSubject + key, Data: b}, jetstream.WithExpectLastSequencePerSubject(rev))
 		if err == nil {
 			mine.rev = ack.Sequence
 			return mine, nil
@@ -94,7 +95,7 @@ func (s *Server) claim(ctx context.Context, key string, mine *receipt, window ti
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound): // on its way through the replicas, or just gone
 			rev = 0
-			pause(ctx, claimPause)
+			pause(ctx, writePause)
 		case err != nil:
 			return nil, err
 		case mine.At.Sub(other.At) < window:
@@ -102,15 +103,6 @@ func (s *Server) claim(ctx context.Context, key string, mine *receipt, window ti
 		default:
 			rev = other.rev
 		}
-	}
-}
-
-const claimPause = 20 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
 	}
 }
 

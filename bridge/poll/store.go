@@ -101,22 +101,26 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	defer s.wg.Wait()
 	defer cancel()
 	for {
-		if err := s.follow(ctx, stream, ready); ctx.Err() != nil {
+		began, err := s.follow(ctx, stream, ready)
+		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
-		} else if !errors.Is(err, errGap) {
+		}
+		if !began {
 			return fmt.Errorf("read %s: %w", StreamOpen, err)
 		}
+		s.cfg.Log.Debug("reader begins anew", "stream", StreamOpen, "err", err)
 	}
 }
 
 // errGap reports that a delivery was lost.
 var errGap = errors.New("a delivery was lost")
 
-// follow reads the stream behind what was read last.
-func (s *Server) follow(ctx context.Context, stream jetstream.Stream, ready func()) error {
+// follow reads the stream behind what was read last, until ctx ends or the reader is
+// gone: it lives in one server, and dies with it.
+func (s *Server) follow(ctx context.Context, stream jetstream.Stream, ready func()) (began bool, err error) {
 	info, err := stream.Info(ctx)
 	if err != nil {
-		return err //nolint:wrapcheck // the caller says which stream
+		return false, err //nolint:wrapcheck // the caller says which stream
 	}
 	if info.State.LastSeq < s.index.appliedTo() {
 		s.index.reset() // it was lost, or restored
@@ -124,7 +128,7 @@ func (s *Server) follow(ctx context.Context, stream jetstream.Stream, ready func
 	last := s.index.appliedTo()
 	cons, err := jstream.Reader(ctx, stream, last+1)
 	if err != nil {
-		return err //nolint:wrapcheck // the same
+		return false, err //nolint:wrapcheck // the same
 	}
 	opts := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1000)}
 	if s.cfg.Replicas > 1 {
@@ -132,7 +136,7 @@ func (s *Server) follow(ctx context.Context, stream jetstream.Stream, ready func
 	}
 	msgs, err := cons.Messages(opts...)
 	if err != nil {
-		return err //nolint:wrapcheck // the same
+		return false, err //nolint:wrapcheck // the same
 	}
 	defer context.AfterFunc(ctx, msgs.Stop)()
 	defer msgs.Stop()
@@ -144,14 +148,14 @@ func (s *Server) follow(ctx context.Context, stream jetstream.Stream, ready func
 	for n := uint64(1); ; n++ {
 		m, err := msgs.Next()
 		if err != nil {
-			return err //nolint:wrapcheck // the same
+			return true, err //nolint:wrapcheck // the same
 		}
 		meta, err := m.Metadata()
 		if err != nil {
-			return err //nolint:wrapcheck // the same
+			return true, err //nolint:wrapcheck // the same
 		}
 		if meta.Sequence.Consumer != n {
-			return errGap
+			return true, errGap
 		}
 		s.apply(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 		s.index.read(meta.Sequence.Stream)
@@ -241,41 +245,4 @@ func (s *Server) clean(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// storeTimeout is how long answers of a store are waited for.
-const storeTimeout = 5 * time.Second
-
-// store puts messages into RW_OPEN and returns once all are stored, and the
-// sequence of the last. One that is there already is left alone.
-func (s *Server) store(ctx context.Context, msgs []*nats.Msg) (last uint64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
-	for _, m := range msgs {
-		f, err := s.js.PublishMsgAsync(m)
-		if err != nil {
-			return 0, fmt.Errorf("store in %s: %w", StreamOpen, err)
-		}
-		futures = append(futures, f)
-	}
-	for _, f := range futures {
-		select {
-		case ack := <-f.Ok():
-			last = max(last, ack.Sequence)
-		case err := <-f.Err():
-			if !isThere(err) {
-				return 0, fmt.Errorf("store in %s: %w", StreamOpen, err)
-			}
-		case <-ctx.Done():
-			return 0, fmt.Errorf("store in %s: %w", StreamOpen, ctx.Err())
-		}
-	}
-	return last, nil
-}
-
-// isThere reports whether a stream refused a message because its subject has one.
-func isThere(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && strings.Contains(api.Description, "maximum messages per subject")
 }

@@ -35,7 +35,7 @@ var imports = map[string][]string{
 	"gateway/admin": {"bridge/deadletter"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
+		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/task",
 		"gateway/admin", "gateway/node",
 		"internal/run",
 		"topology",
