@@ -26,7 +26,7 @@ type page struct {
 // page returns the page that q asks for, from the cache if it is still the same.
 func (s *Server) page(q question, now time.Time) *page {
 	pattern := strings.ContainsAny(q.typ, "*>")
-	who := s.cfg.Planes.Integrations(q.plane)
+	who := s.who.of(s.cfg.Planes, q.plane, now)
 	version := s.index.versionOf(q.typ, pattern)
 	p := s.cache.get(q, now)
 	if p == nil || p.version != version || !slices.EqualFunc(p.planes, who, sameIntegration) || !p.until.IsZero() && !now.Before(p.until) {

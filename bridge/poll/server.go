@@ -23,6 +23,7 @@ type Server struct {
 	open    atomic.Pointer[opened] // nil: not yet
 	index   *index
 	cache   *cache
+	who     who
 	flights flights
 	about   about
 	metrics *metrics

@@ -77,7 +77,7 @@ var imports = map[string][]string{
 // itself, what its code may import, and internal/natstest, which all may.
 var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
-	"gateway":         {"internal/demo", "internal/federation"},
+	"gateway":         {"internal/demo", "internal/federation", "test/fed", "test/keptn"},
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},

@@ -1,0 +1,245 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/bridge/call"
+	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/test/fed"
+	"github.com/ringway/ringway/test/keptn"
+	"github.com/ringway/ringway/topology"
+)
+
+const pollWorld = `
+apiVersion: ringway/v1
+kind: Topology
+name: world
+geos: [eu]
+rings: [control, dev, prod]
+stamps:
+  - name: control
+    geo: eu
+    ring: control
+    roles: [control]
+    link: {kind: hub, advertise: {gateway: "control.example:7222", leafnode: "control.example:7422"}}
+  - {name: first, geo: eu, ring: dev, link: {via: [control]}}
+  - {name: second, geo: eu, ring: prod, link: {via: [control]}%s}
+controlPlanes: [{name: keptn, stamp: control}]
+stages:
+  - {name: dev, ring: dev}
+  - {name: hardening, ring: dev}
+  - {name: production, ring: prod}
+`
+
+// fast makes a second of the originals 20 ms.
+var fast = keptn.Clock{Second: 20 * time.Millisecond}
+
+func sockshop() keptn.Project {
+	return keptn.Project{Name: "sockshop", Stages: []keptn.Stage{
+		{Name: "dev", Tasks: []string{"deployment", "test"}}, {Name: "hardening", Tasks: []string{"deployment", "test"}}, {Name: "production", Tasks: []string{"deployment"}},
+	}}
+}
+
+// keptnIn runs Keptn in the control stamp.
+func keptnIn(t *testing.T, f *fed.Fed) *keptn.ControlPlane {
+	t.Helper()
+	c := &keptn.ControlPlane{NATS: f.Stamp("control").URL(), Store: keptn.NewStore(keptn.Clock{Second: 200 * time.Millisecond}, sockshop())}
+	keptn.Start(t, c)
+	return c
+}
+
+// A face is what planes of a stamp have for Keptn's API: polls and posts are
+// answered by the stamp, the rest by the control plane.
+type face struct {
+	*httptest.Server
+	failed atomic.Int64 // answers of the stamp with a status of 500 and more
+}
+
+// endpoint is KEPTN_API_ENDPOINT for a plane.
+func (f *face) endpoint(plane string) string { return f.URL + "/p/" + plane + "/api" }
+
+func newFace(t *testing.T, handler func() call.Handler, c *keptn.ControlPlane) *face {
+	t.Helper()
+	to, err := url.Parse("http://" + c.Public)
+	require.NoError(t, err)
+	tunnel := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Header.Set("X-Token", keptn.Token)
+	}}
+	f := &face{}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		one := call.Call{Service: call.API, Public: true}
+		one.Plane, one.Target, _ = strings.Cut(strings.TrimPrefix(r.RequestURI, "/p/"), "/api")
+		r.URL.Path = "/api" + strings.SplitN(one.Target, "?", 2)[0]
+		if rest, ok := strings.CutPrefix(one.Target, "/controlPlane"); ok {
+			one.Service, one.Target = call.Shipyard, rest
+		}
+		s := &statusWriter{ResponseWriter: w}
+		switch h := handler(); {
+		case h == nil: // the stamp is being restarted
+			http.Error(w, "restarting", http.StatusServiceUnavailable)
+		case !h.ServeCall(s, r, one):
+			tunnel.ServeHTTP(w, r)
+		}
+		if s.status >= http.StatusInternalServerError {
+			f.failed.Add(1)
+		}
+	}))
+	t.Cleanup(f.Close)
+	return f
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func faceOf(t *testing.T, f *fed.Fed, stamp topology.StampID, c *keptn.ControlPlane) *face {
+	t.Helper()
+	return newFace(t, func() call.Handler { return handlerOf(f.Stamp(stamp).Gateway()) }, c)
+}
+
+func handlerOf(g *gateway.Gateway) call.Handler {
+	if g == nil {
+		return nil
+	}
+	return g.PollHandler()
+}
+
+// remotePod is a service whose distributor polls.
+func remotePod(t *testing.T, f *face, plane, topic string, work func(context.Context, keptn.Event) map[string]any) *keptn.Pod {
+	t.Helper()
+	p := &keptn.Pod{Service: "helm-service", Work: work, Distributor: keptn.Distributor{
+		Clock: fast, APIEndpoint: f.endpoint(plane), APIToken: "x", PubSubTopic: topic,
+		Name: "helm-" + plane, Namespace: "keptn-" + plane,
+	}}
+	keptn.Start(t, p)
+	return p
+}
+
+// remoteSDK is a service made with go-sdk that polls.
+func remoteSDK(t *testing.T, f *face, plane, release, topic string) *keptn.SDK {
+	t.Helper()
+	s := &keptn.SDK{Clock: fast, Release: release, APIEndpoint: f.endpoint(plane), APIToken: "x", Name: "sdk-" + plane, Node: "n", Namespace: "keptn", PubSubTopic: topic}
+	s.Handler = func(_ context.Context, e keptn.Event) map[string]any {
+		d, err := e.Of()
+		if err != nil {
+			return nil
+		}
+		return map[string]any{"project": d.Project, "stage": d.Stage, "service": d.Service}
+	}
+	keptn.Start(t, s)
+	return s
+}
+
+// requireOnce requires that every task of a context was done once and in order.
+func requireOnce(t *testing.T, c *keptn.ControlPlane, shkeptncontext string) {
+	t.Helper()
+	all := c.Ended(t, shkeptncontext)
+	p := sockshop()
+	require.Len(t, all, len(p.Stages))
+	for i, s := range all {
+		require.Equal(t, keptn.Finished, s.State)
+		require.Equal(t, "pass", s.Result)
+		require.Len(t, s.Tasks, len(p.Stages[i].Tasks))
+		for _, task := range s.Tasks {
+			require.Len(t, task.Started, 1, "%s in %s", task.Name, s.Stage)
+			require.Len(t, task.Finished, 1, "%s in %s", task.Name, s.Stage)
+		}
+	}
+	require.Empty(t, c.Store.Late())
+}
+
+// TestPlanesThatPoll: distributors and services of both releases in stamps far from
+// the control plane, which know nothing but HTTP, do each task once.
+func TestPlanesThatPoll(t *testing.T) {
+	f := fed.New(t, fmt.Sprintf(pollWorld, ""))
+	c := keptnIn(t, f)
+	first, second := faceOf(t, f, "first", c), faceOf(t, f, "second", c)
+	const deploy, test = "sh.keptn.event.deployment.triggered", "sh.keptn.event.test.triggered"
+	helm := remotePod(t, first, "one", deploy, nil)
+	sdk := remoteSDK(t, first, "two", keptn.Release14, test)
+	old := remoteSDK(t, second, "three", keptn.Release019, deploy)
+	const n = 4
+	var contexts []string
+	for i := range n {
+		contexts = append(contexts, c.Post(t, keptn.Trigger("sockshop", "dev", fmt.Sprint("carts-", i), "delivery", nil)))
+	}
+	for _, one := range contexts {
+		requireOnce(t, c, one)
+	}
+	require.Len(t, helm.Received(), 2*n)
+	require.Len(t, sdk.Received(), 2*n)
+	require.Len(t, old.Received(), n)
+	require.Zero(t, first.failed.Load()+second.failed.Load())
+}
+
+// TestPlaneThatPollsOutlivesACut: it is answered all the time, what it posts is
+// kept, and all is done once.
+func TestPlaneThatPollsOutlivesACut(t *testing.T) {
+	f := fed.New(t, fmt.Sprintf(pollWorld, ""))
+	c := keptnIn(t, f)
+	first, second := faceOf(t, f, "first", c), faceOf(t, f, "second", c)
+	remotePod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
+	at, done := make(chan struct{}), make(chan struct{})
+	last := remotePod(t, second, "last", "sh.keptn.event.deployment.triggered", func(context.Context, keptn.Event) map[string]any {
+		close(at)
+		<-done
+		return nil
+	})
+	one := c.Post(t, keptn.Trigger("sockshop", "dev", "carts", "delivery", nil))
+	<-at
+	f.Cut("second")
+	f.Down("second")
+	answers := f.Tap("second", "sh.keptn.event.deployment.finished", "")
+	close(done)
+	answers.Next()
+	f.Stop("second")
+	f.Restart("second")
+	f.Heal("second")
+	requireOnce(t, c, one)
+	require.Len(t, last.Received(), 1)
+	require.Zero(t, second.failed.Load())
+}
+
+// TestAnyReplicaServesPolls: those that do not move events as well, in turn, also
+// when the one that did is gone.
+func TestAnyReplicaServesPolls(t *testing.T) {
+	f := fed.New(t, fmt.Sprintf(pollWorld, ", replicas: 3"))
+	c := keptnIn(t, f)
+	first := faceOf(t, f, "first", c)
+	remotePod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
+	var turn atomic.Int64
+	second := newFace(t, func() call.Handler {
+		for {
+			if h := handlerOf(f.Replica("second", int(turn.Add(1)%3)).Gateway()); h != nil {
+				return h
+			}
+		}
+	}, c)
+	pod := remotePod(t, second, "last", "sh.keptn.event.deployment.triggered", nil)
+	one := c.Post(t, keptn.Trigger("sockshop", "dev", "carts", "delivery", nil))
+	requireOnce(t, c, one)
+	f.StopReplica("second", f.Active("second"))
+	require.Eventually(t, func() bool { return f.Stamp("second").Active() != nil }, 30*time.Second, 10*time.Millisecond)
+	two := c.Post(t, keptn.Trigger("sockshop", "dev", "carts", "delivery", nil))
+	requireOnce(t, c, two)
+	require.Len(t, pod.Received(), 2)
+	require.Zero(t, second.failed.Load())
+}
