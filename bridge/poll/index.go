@@ -21,12 +21,13 @@ type index struct {
 	version uint64       // counts changes; never 0 once something changed
 	byKey   map[bridge.Key]*entry
 	byID    map[string][]*entry
-	shelves map[string]*shelf        // by type
-	ended   map[bridge.Key]time.Time // until when an event is not opened again
-	garbage []uint64                 // sequences of what is to be removed from the stream
-	due     []*entry                 // ended without a word in the stream; see over
-	waiting int                      // how many wait for news
-	news    chan struct{}            // closed at the next change
+	shelves map[string]*shelf     // by type
+	ended   map[bridge.Key]ending // what is over
+	garbage []uint64              // sequences of what is to be removed from the stream
+	due     []*entry              // ended without a word in the stream; see over
+	bytes   int                   // of the bodies of what is open
+	waiting int                   // how many wait for news
+	news    chan struct{}         // closed at the next change
 }
 
 // A shelf holds the open events of one type, in order of the stream.
@@ -34,10 +35,6 @@ type shelf struct {
 	version uint64 // of the index at the last change
 	entries []*entry
 }
-
-// forgetAfter is for how long an event that is over is not opened again, should it
-// be stored a second time.
-const forgetAfter = 24 * time.Hour
 
 func newIndex() *index {
 	x := &index{news: make(chan struct{})}
@@ -49,7 +46,8 @@ func newIndex() *index {
 func (x *index) clear() {
 	x.loaded, x.applied = false, 0
 	x.byKey, x.byID = map[bridge.Key]*entry{}, map[string][]*entry{}
-	x.shelves, x.ended, x.garbage, x.due = map[string]*shelf{}, map[bridge.Key]time.Time{}, nil, nil
+	x.shelves, x.ended, x.garbage, x.due = map[string]*shelf{}, map[bridge.Key]ending{}, nil, nil
+	x.bytes = 0
 }
 
 // reset forgets everything: the stream is not the one that was read.
@@ -156,6 +154,7 @@ func (x *index) open(e *entry) {
 		x.shelves[e.typ] = s
 	}
 	s.entries = append(s.entries, e)
+	x.bytes += len(e.json)
 	x.change(s)
 }
 
@@ -215,7 +214,7 @@ func with(set map[string]struct{}, s string) map[string]struct{} {
 }
 
 // close takes in that an event is over.
-func (x *index) close(key bridge.Key, at time.Time) {
+func (x *index) close(key bridge.Key, at time.Time, seq uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if e := x.byKey[key]; e != nil {
@@ -226,18 +225,19 @@ func (x *index) close(key bridge.Key, at time.Time) {
 		x.due = slices.Delete(x.due, i, i+1)
 		x.garbage = append(append(x.garbage, e.seq), e.notes...)
 	}
-	x.ended[key] = at.Add(forgetAfter)
+	x.ended[key] = ending{at.Add(forgetAfter), seq}
 }
 
 // finish closes an event, and does not open it again. The caller holds mu.
 func (x *index) finish(e *entry) {
 	x.drop(e)
-	x.ended[e.key] = time.Now().Add(forgetAfter)
+	x.ended[e.key] = ending{until: time.Now().Add(forgetAfter)}
 }
 
 // drop forgets an event. The caller holds mu.
 func (x *index) drop(e *entry) {
 	delete(x.byKey, e.key)
+	x.bytes -= len(e.json)
 	is := func(o *entry) bool { return o == e }
 	if x.byID[e.id] = slices.DeleteFunc(x.byID[e.id], is); len(x.byID[e.id]) == 0 {
 		delete(x.byID, e.id)
@@ -342,33 +342,4 @@ func (x *index) look(typ string, pattern bool, f func(*entry)) uint64 {
 		f(e)
 	}
 	return x.version
-}
-
-// over returns what the stream is to be told is over, and what is to be removed
-// from it, which is not returned again.
-func (x *index) over(now time.Time) (ends []bridge.Key, garbage []uint64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for key, e := range x.byKey {
-		if now.After(e.end) {
-			ends = append(ends, key)
-		}
-	}
-	for _, e := range x.due {
-		ends = append(ends, e.key)
-	}
-	for key, until := range x.ended {
-		if now.After(until) {
-			delete(x.ended, key)
-		}
-	}
-	garbage, x.garbage = x.garbage, nil
-	return ends, garbage
-}
-
-// again has what was not removed removed another time.
-func (x *index) again(garbage []uint64) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.garbage = append(x.garbage, garbage...)
 }

@@ -33,7 +33,7 @@ func (s *Server) page(q question, now time.Time) *page {
 		p = s.build(q, pattern, who, now)
 		s.cache.put(q, p, now)
 	}
-	if !subscribed(who, q.typ) && s.index.isLoaded() {
+	if !subscribed(who, q.typ) {
 		s.cfg.Planes.Seen(q.plane, q.typ)
 	}
 	return p

@@ -18,11 +18,10 @@ func (s *Server) Wants(subject string) bool {
 	if !isKeptns(subject) {
 		return false
 	}
-	control := s.cfg.View().Me.Control
-	if control && bridge.Classify(subject).FromExecution() {
+	if s.cfg.View().Me.Control && bridge.Classify(subject).FromExecution() {
 		return false
 	}
-	return s.cfg.Planes.Polled(subject) || !control && s.ends(subject)
+	return s.Overhears(subject)
 }
 
 // Overhears reports whether a subject says something of events that are open.

@@ -177,7 +177,7 @@ func (s *Server) apply(subject string, h nats.Header, body []byte, seq uint64, a
 		}
 		s.index.open(e)
 	case strings.HasPrefix(subject, openEnd):
-		s.index.close(strings.TrimPrefix(subject, openEnd), at)
+		s.index.close(strings.TrimPrefix(subject, openEnd), at, seq)
 	case strings.HasPrefix(subject, openNote):
 		t := strings.Split(strings.TrimPrefix(subject, openNote), ".")
 		n := note{seq: seq}
