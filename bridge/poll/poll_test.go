@@ -95,15 +95,16 @@ func (r *register) register(plane, name string, subs ...poll.Subscription) {
 // A bench is a stamp whose planes poll.
 type bench struct {
 	testing.TB
-	stamp *natstest.Stamp
-	reg   *register
-	srv   *poll.Server
-	http  *httptest.Server
-	edit  func(*poll.Config)
-	me    topology.StampID
-	stop  func()
-	n     int
-	js    jetstream.JetStream
+	stamp    *natstest.Stamp
+	reg      *register
+	srv      *poll.Server
+	http     *httptest.Server
+	edit     func(*poll.Config)
+	me       topology.StampID
+	topology string
+	stop     func()
+	n        int
+	js       jetstream.JetStream
 }
 
 func newBench(t testing.TB) *bench {
@@ -115,7 +116,7 @@ func newBench(t testing.TB) *bench {
 
 func newStopped(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{TB: t, stamp: natstest.StartStamp(t), reg: &register{planes: map[string][]poll.Integration{}}, me: "b", edit: func(*poll.Config) {}}
+	b := &bench{TB: t, stamp: natstest.StartStamp(t), reg: &register{planes: map[string][]poll.Integration{}}, me: "b", topology: federation, edit: func(*poll.Config) {}}
 	b.http = httptest.NewServer(http.HandlerFunc(b.serve))
 	t.Cleanup(b.http.Close)
 	var err error
@@ -128,7 +129,7 @@ func newStopped(t testing.TB) *bench {
 
 func (b *bench) start() {
 	b.Helper()
-	mesh, err := topology.Parse("t.yaml", []byte(federation))
+	mesh, err := topology.Parse("t.yaml", []byte(b.topology))
 	require.NoError(b, err)
 	view, ok := mesh.View(b.me)
 	require.True(b, ok)
