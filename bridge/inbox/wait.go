@@ -107,12 +107,11 @@ func (w *waitlist) subjects() []string {
 // deliverable reports whether an event on subject can be published now, and if
 // not, why.
 func (in *Inbox) deliverable(subject string) (bool, string) {
-	switch ok, why := true, ""; {
-	case in.cfg.Interest(subject):
-		if ok, why = in.cfg.Ready(subject); !ok {
+	if in.cfg.Interest(subject) {
+		if ok, why := in.cfg.Ready(subject); !ok {
 			return false, why
 		}
-	case !in.wanted(subject):
+	} else if !in.wanted(subject) {
 		return false, whyNobody
 	}
 	if l := in.lanes[subject]; l != nil && l.full() {

@@ -92,7 +92,8 @@ func (s *Server) build(q question, pattern bool, who []Integration, now time.Tim
 	if total > 0 {
 		body = strconv.AppendInt(append(body, `,"totalCount":`...), int64(total), 10)
 	}
-	p.body = append(body, '}')
+	body = append(body, '}')
+	p.body = body
 	_, _ = digest.Write(binary.BigEndian.AppendUint64(nil, uint64(total))) //nolint:gosec // a count
 	p.tag = `"` + hex.EncodeToString(digest.Sum(nil)) + `"`
 	return p

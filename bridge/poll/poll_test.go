@@ -103,7 +103,6 @@ type bench struct {
 	me       topology.StampID
 	topology string
 	stop     func()
-	n        int
 	js       jetstream.JetStream
 }
 

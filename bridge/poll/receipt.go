@@ -33,7 +33,7 @@ type receipt struct {
 const postSubject = "post."
 
 // newReceipt gives an event its id, time and context.
-func newReceipt(p *posted) (*receipt, error) {
+func newReceipt(p *posted) *receipt {
 	now := time.Now().UTC()
 	r := &receipt{ID: newUUID(), Time: now.Format("2006-01-02T15:04:05.000000000Z"), At: now}
 	switch {
@@ -45,7 +45,7 @@ func newReceipt(p *posted) (*receipt, error) {
 		// As api-service: a UUID of its first 16 bytes.
 		r.Context = uuid([16]byte([]byte(fmt.Sprintf("%-16s", p.Context))[:16]))
 	}
-	return r, nil
+	return r
 }
 
 // receiptKey returns what two posts of the same event have in common, and for how
