@@ -31,17 +31,16 @@ type Passing struct {
 // is meant for.
 type Overhearer interface {
 	// Overhears reports, quickly and without asking anybody, whether the events
-	// of a subject are of use although the Sink does not want them.
+	// of a subject are of use, wanted or not.
 	Overhears(subject string) bool
 }
 
 // Draws reports whether s is to be Put the events of a subject.
 func Draws(s Sink, subject string) bool {
-	if s.Wants(subject) {
-		return true
+	if o, ok := s.(Overhearer); ok {
+		return o.Overhears(subject)
 	}
-	o, ok := s.(Overhearer)
-	return ok && o.Overhears(subject)
+	return s.Wants(subject)
 }
 
 // A Releaser is a Sink that can give a task back: the stamp lets go of it, since

@@ -1,7 +1,9 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -242,4 +244,30 @@ func TestAnyReplicaServesPolls(t *testing.T) {
 	requireOnce(t, c, two)
 	require.Len(t, pod.Received(), 2)
 	require.Zero(t, second.failed.Load())
+}
+
+// TestScriptStartsASequence: in a stamp far from the control plane and in that of
+// the control plane, with a retry that is none.
+func TestScriptStartsASequence(t *testing.T) {
+	f := fed.New(t, fmt.Sprintf(pollWorld, ""))
+	c := keptnIn(t, f)
+	first, second, control := faceOf(t, f, "first", c), faceOf(t, f, "second", c), faceOf(t, f, "control", c)
+	remotePod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
+	remotePod(t, second, "last", "sh.keptn.event.deployment.triggered", nil)
+	for i, at := range []*face{first, control} {
+		var contexts []string
+		for range 3 {
+			body := keptn.Trigger("sockshop", "dev", fmt.Sprint("carts-", i), "delivery", nil)
+			resp, err := http.Post(at.endpoint("script")+"/v1/event", "application/json", bytes.NewReader(body)) //nolint:noctx // of this test
+			require.NoError(t, err)
+			var got struct{ KeptnContext string }
+			require.NoError(t, json.NewDecoder(resp.Body).Decode(&got))
+			require.NoError(t, resp.Body.Close())
+			contexts = append(contexts, got.KeptnContext)
+		}
+		require.Equal(t, []string{contexts[0], contexts[0], contexts[0]}, contexts)
+		require.Eventually(t, func() bool { return len(c.Store.Sequences()) > 3*i }, 20*time.Second, time.Millisecond)
+		requireOnce(t, c, contexts[0])
+		require.Len(t, c.Store.Sequences(), 3*(i+1))
+	}
 }

@@ -85,35 +85,3 @@ func (c *Callers) Polled(subject string) bool {
 	}
 	return false
 }
-
-// who remembers for a moment what integrations a caller has: it polls far more
-// often than they change.
-type who struct {
-	mu      sync.RWMutex // guards the following field
-	byPlane map[string]known
-}
-
-type known struct {
-	at           time.Time
-	integrations []Integration
-}
-
-// whoFresh is for how long what is known of a caller is taken for true.
-const whoFresh = 100 * time.Millisecond
-
-func (w *who) of(planes Planes, plane string, now time.Time) []Integration {
-	w.mu.RLock()
-	k, ok := w.byPlane[plane]
-	w.mu.RUnlock()
-	if ok && now.Sub(k.at) < whoFresh {
-		return k.integrations
-	}
-	k = known{now, planes.Integrations(plane)}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.byPlane == nil || len(w.byPlane) >= maxCallers {
-		w.byPlane = map[string]known{}
-	}
-	w.byPlane[plane] = k
-	return k.integrations
-}

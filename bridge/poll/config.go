@@ -47,19 +47,22 @@ type Subscription struct {
 
 // Config is what a Server needs. Fields without a default are required.
 type Config struct {
-	Me       topology.StampID
-	Relay    *nats.Conn            // account RELAY of the local server, with JetStream
-	Deliver  *nats.Conn            // account DELIVER of the local server
-	Router   func() *bridge.Router // the current one
-	View     func() *topology.View // the current one
-	Planes   Planes                // nil: who polls, and for what, is learned from the polls alone
-	Control  call.Upstream         // the way to Keptn's API; nil is none
-	Active   func() bool           // whether this replica moves events; nil is always
-	TTL      time.Duration         // how long a task that nobody finishes is open; 0 is 24 h
-	NewsTTL  time.Duration         // how long an event that gives no task is open; 0 is 15 min
-	Window   time.Duration         // how long a post that says which event it is is remembered; 0 is 24 h
-	Retry    time.Duration         // how long any other is; 0 is 2 min
-	Replicas int                   // of the streams; 0 is 1
+	Me      topology.StampID
+	Relay   *nats.Conn            // account RELAY of the local server, with JetStream
+	Deliver *nats.Conn            // account DELIVER of the local server
+	Router  func() *bridge.Router // the current one
+	View    func() *topology.View // the current one
+	Planes  Planes                // nil: who polls, and for what, is learned from the polls alone
+	Control call.Upstream         // the way to Keptn's API; nil is none
+	Active  func() bool           // whether this replica moves events; nil is always
+	TTL     time.Duration         // how long a task that nobody finishes is open; 0 is 24 h
+	NewsTTL time.Duration         // how long an event that gives no task is open; 0 is 15 min
+	Window  time.Duration         // how long a post that says which event it is is remembered; 0 is 24 h
+	Retry   time.Duration         // how long any other is; 0 is 2 min
+	// Patience is how long a post waits for a store that does not take it, such as one
+	// whose leader is gone: go-sdk drops an answer after three tries. 0 is 10 s.
+	Patience time.Duration
+	Replicas int // of the streams; 0 is 1
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer // nil makes metrics that nobody sees
 }
@@ -81,6 +84,7 @@ func (c *Config) setDefaults() {
 	c.NewsTTL = cmp.Or(c.NewsTTL, 15*time.Minute)
 	c.Window = cmp.Or(c.Window, 24*time.Hour)
 	c.Retry = cmp.Or(c.Retry, 2*time.Minute)
+	c.Patience = cmp.Or(c.Patience, 10*time.Second)
 	c.Replicas = max(c.Replicas, 1)
 	if c.Active == nil {
 		c.Active = func() bool { return true }

@@ -40,7 +40,7 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, plane, typ, q
 		return
 	}
 	wait = min(max(wait, preferred(r.Header)), maxWait)
-	known := r.Header.Get("If-None-Match")
+	known := strings.TrimPrefix(r.Header.Get("If-None-Match"), "W/")
 	until := time.Now().Add(wait)
 	for {
 		now := time.Now()

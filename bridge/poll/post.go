@@ -21,6 +21,9 @@ import (
 // postTimeout is how long a post may take; clients give up after 30 s.
 const postTimeout = 20 * time.Second
 
+// postPause is how long a post that could not be stored waits for the next try.
+const postPause = 200 * time.Millisecond
+
 // overhead is room for the headers that an event travels with.
 const overhead = 8 << 10
 
@@ -69,6 +72,10 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, plane string)
 	ctx, cancel := bounded(r)
 	defer cancel()
 	context, result, err := s.post(ctx, plane, p, r.Header.Get("Idempotency-Key"), body)
+	for until := time.Now().Add(s.cfg.Patience); result == resultFailed && r.Context().Err() == nil && time.Now().Before(until); {
+		pause(r.Context(), postPause)
+		context, result, err = s.post(ctx, plane, p, r.Header.Get("Idempotency-Key"), body)
+	}
 	s.metrics.posts.WithLabelValues(result).Inc()
 	switch {
 	case errors.Is(err, bridge.ErrInvalid):

@@ -101,7 +101,9 @@ func TestSameAgainWithoutAnID(t *testing.T) {
 // TestStoreThatFails: nothing is answered 200 that is not stored, and the retry is
 // the same event.
 func TestStoreThatFails(t *testing.T) {
-	b := newBench(t)
+	b := newStopped(t)
+	b.edit = func(c *poll.Config) { c.Patience = 100 * time.Millisecond }
+	b.start()
 	st, err := b.js.Stream(t.Context(), "RW_OUT")
 	require.NoError(t, err)
 	config := st.CachedInfo().Config
@@ -187,4 +189,22 @@ func TestPostsThatAreRefused(t *testing.T) {
 	// An endpoint with a slash at its end (contract §6.2).
 	require.Equal(t, http.StatusOK, b.do(http.MethodPost, "/p/x/api//v1/event", finishedBody("1", "1")).status)
 	require.Len(t, b.captured(), 4)
+}
+
+// TestPostWaitsForTheStore: one that is away for a moment is not told to the plane.
+func TestPostWaitsForTheStore(t *testing.T) {
+	b := newBench(t)
+	config := jetstream.StreamConfig{Name: "RW_OUT", Subjects: []string{"cap.sh.keptn.>"}}
+	require.NoError(t, b.js.DeleteStream(t.Context(), "RW_OUT"))
+	done := make(chan answer, 1)
+	go func() { done <- b.post("x", finishedBody("1", "t1")) }()
+	select {
+	case a := <-done:
+		t.Fatalf("it does not wait: %s", a.text)
+	case <-time.After(600 * time.Millisecond):
+	}
+	_, err := b.js.CreateStream(t.Context(), config)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, (<-done).status)
+	require.Len(t, b.captured(), 1)
 }

@@ -24,6 +24,7 @@ type Server struct {
 	index   *index
 	cache   *cache
 	who     who
+	what    what
 	flights flights
 	about   about
 	metrics *metrics

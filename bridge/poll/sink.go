@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -26,8 +27,10 @@ func (s *Server) Wants(subject string) bool {
 
 // Overhears reports whether a subject says something of events that are open.
 func (s *Server) Overhears(subject string) bool {
-	return isKeptns(subject) && (s.cfg.Planes.Polled(subject) || s.ends(subject))
+	return isKeptns(subject) && (s.polled(subject) || s.ends(subject))
 }
+
+func (s *Server) polled(subject string) bool { return s.what.of(s.cfg.Planes, subject, time.Now()) }
 
 func isKeptns(subject string) bool { return strings.HasPrefix(subject, "sh.keptn.") }
 
@@ -89,7 +92,7 @@ func answers(e *bridge.Event) bool {
 // opening returns what is stored of an event that a plane may see, or nil. A task
 // of this stamp's own control plane that another stamp gets is none of them.
 func (s *Server) opening(p bridge.Passing, e *bridge.Event) *nats.Msg {
-	if !s.cfg.Planes.Polled(p.Subject) {
+	if !s.polled(p.Subject) {
 		return nil
 	}
 	router := s.cfg.Router()
