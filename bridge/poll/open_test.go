@@ -262,6 +262,39 @@ func TestStoreRefusesASecondCopy(t *testing.T) {
 	require.Len(t, b.bodies(poll.StreamOpen), 1)
 }
 
+// TestStartAfterEverythingIsGone: the stream is empty and does not begin at 1.
+func TestStartAfterEverythingIsGone(t *testing.T) {
+	b := newBench(t)
+	b.reg.polled = []string{deploy}
+	b.put(false, event(deploy, "1", "k", "one"), event(deploy, "2", "k", "one"))
+	b.stop()
+	st, err := b.js.Stream(t.Context(), poll.StreamOpen)
+	require.NoError(t, err)
+	require.NoError(t, st.Purge(t.Context()))
+	b.start()
+	b.put(false, event(deploy, "3", "k", "one"))
+	require.Equal(t, "3", b.poll("x", deploy).ids())
+	b.stop()
+	require.NoError(t, b.js.DeleteStream(t.Context(), poll.StreamOpen))
+	b.start()
+	require.Empty(t, b.poll("x", deploy).Events)
+}
+
+// TestStreamThatIsLost: while it is read; what was in it is not shown any more.
+func TestStreamThatIsLost(t *testing.T) {
+	b := newBench(t)
+	b.reg.polled = []string{deploy}
+	b.put(false, event(deploy, "1", "k", "one"), event(deploy, "2", "k", "one"))
+	ended := b.ended()
+	require.NoError(t, b.js.DeleteStream(t.Context(), poll.StreamOpen))
+	require.Error(t, <-ended)
+	require.Equal(t, "2 1", b.poll("x", deploy).ids(), "polls are answered")
+	b.again()
+	require.Empty(t, b.poll("x", deploy).Events)
+	b.put(false, event(deploy, "1", "k", "one"))
+	require.Equal(t, "1", b.poll("x", deploy).ids())
+}
+
 // TestManyAtOnce: what one poll sees it sees whole, and in the end all of it.
 func TestManyAtOnce(t *testing.T) {
 	b := newBench(t)

@@ -103,6 +103,7 @@ type bench struct {
 	me       topology.StampID
 	topology string
 	stop     func()
+	ended    func() <-chan error // where the error of a run comes that ends by itself
 	js       jetstream.JetStream
 }
 
@@ -141,9 +142,17 @@ func (b *bench) start() {
 	b.edit(&cfg)
 	b.srv, err = poll.New(cfg)
 	require.NoError(b, err)
+	b.again()
+	b.Cleanup(func() { b.stop() })
+}
+
+// again runs the same server once more.
+func (b *bench) again() {
+	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- b.srv.Run(ctx, sync.OnceFunc(func() { close(ready) })) }()
+	once := sync.OnceFunc(func() { close(ready) })
+	go func() { done <- b.srv.Run(ctx, once) }()
 	select {
 	case <-ready:
 	case err := <-done:
@@ -154,7 +163,10 @@ func (b *bench) start() {
 		require.NoError(b, <-done)
 		b.stop = func() {}
 	}
-	b.Cleanup(func() { b.stop() })
+	b.ended = func() <-chan error {
+		b.stop = cancel // nobody else waits for it
+		return done
+	}
 }
 
 // serve is the face: /p/<plane>/api/….

@@ -186,5 +186,11 @@ func (s *Server) answered(ctx context.Context, plane string, e *bridge.Event) er
 	if err != nil || last == 0 {
 		return err
 	}
-	return s.index.await(ctx, last) //nolint:wrapcheck // it is ctx's
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	_ = s.index.await(ctx, last) // it is stored; this replica reads it when it can
+	return nil
 }
+
+// readTime is how long it may take until what was stored is read.
+const readTime = 2 * time.Second

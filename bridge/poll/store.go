@@ -140,15 +140,13 @@ func (s *Server) follow(ctx context.Context, stream jetstream.Stream, ready func
 	}
 	defer context.AfterFunc(ctx, msgs.Stop)()
 	defer msgs.Stop()
-	left := cons.CachedInfo().NumPending
-	if left == 0 {
-		s.index.load()
-		ready()
-	}
-	for n := uint64(1); ; n++ {
-		m, err := msgs.Next()
-		if err != nil {
-			return true, err //nolint:wrapcheck // the same
+	for n := uint64(1); ; {
+		m, err := s.next(ctx, cons, msgs, n-1, ready)
+		switch {
+		case err != nil:
+			return true, err
+		case m == nil:
+			continue
 		}
 		meta, err := m.Metadata()
 		if err != nil {
@@ -159,11 +157,32 @@ func (s *Server) follow(ctx context.Context, stream jetstream.Stream, ready func
 		}
 		s.apply(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream, meta.Timestamp)
 		s.index.read(meta.Sequence.Stream)
-		if n == left {
-			s.index.load()
-			ready()
-		}
+		n++
 	}
+}
+
+// loadLook is after what silence it is asked whether everything was read that was
+// there at the start: some of it may have been removed meanwhile.
+const loadLook = 5 * time.Millisecond
+
+// next returns the next message after got of them, or nil if there may be none.
+func (s *Server) next(ctx context.Context, cons jetstream.Consumer, msgs jetstream.MessagesContext, got uint64, ready func()) (jetstream.Msg, error) {
+	if s.index.isLoaded() {
+		ready()
+		return msgs.Next() //nolint:wrapcheck // the caller says which stream
+	}
+	m, err := msgs.Next(jetstream.NextMaxWait(loadLook))
+	if !errors.Is(err, nats.ErrTimeout) {
+		return m, err //nolint:wrapcheck // the same
+	}
+	info, err := cons.Info(ctx)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the same
+	}
+	if info.NumPending == 0 && info.Delivered.Consumer == got {
+		s.index.load()
+	}
+	return nil, nil
 }
 
 // apply takes one message of RW_OPEN into the index.
