@@ -157,7 +157,7 @@ func DefaultOptions() Options {
 			DoubtTime: 3 * time.Second, ReofferTimes: 1,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
-		Poll:      Poll{TTL: 24 * time.Hour, NewsTTL: 15 * time.Minute, Window: 24 * time.Hour, Retry: 2 * time.Minute},
+		Poll:      defaultPoll(),
 		StopGrace: 20 * time.Second,
 	}
 }
@@ -200,9 +200,7 @@ func (o Options) Validate() error {
 	if o.Events.DoubtTime <= 0 || o.Events.ReofferAfter < 0 || o.Events.ReofferTimes < 0 {
 		bad("events.doubtTime", "%s, and reofferAfter %s, reofferTimes %d, are out of range", o.Events.DoubtTime, o.Events.ReofferAfter, o.Events.ReofferTimes)
 	}
-	if o.Poll.TTL <= 0 || o.Poll.NewsTTL <= 0 || o.Poll.Window <= 0 || o.Poll.Retry <= 0 {
-		bad("poll", "durations must be positive")
-	}
+	o.Poll.validate(bad)
 	switch o.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:
