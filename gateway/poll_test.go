@@ -44,34 +44,34 @@ stages:
   - {name: production, ring: prod}
 `
 
-// fast makes a second of the originals 20 ms.
-var fast = keptn.Clock{Second: 20 * time.Millisecond}
+// pollClock makes a second of the originals 20 ms.
+var pollClock = keptn.Clock{Second: 20 * time.Millisecond}
 
-func sockshop() keptn.Project {
+func pollShop() keptn.Project {
 	return keptn.Project{Name: "sockshop", Stages: []keptn.Stage{
 		{Name: "dev", Tasks: []string{"deployment", "test"}}, {Name: "hardening", Tasks: []string{"deployment", "test"}}, {Name: "production", Tasks: []string{"deployment"}},
 	}}
 }
 
-// keptnIn runs Keptn in the control stamp.
-func keptnIn(t *testing.T, f *fed.Fed) *keptn.ControlPlane {
+// pollKeptn runs Keptn in the control stamp.
+func pollKeptn(t *testing.T, f *fed.Fed) *keptn.ControlPlane {
 	t.Helper()
-	c := &keptn.ControlPlane{NATS: f.Stamp("control").URL(), Store: keptn.NewStore(keptn.Clock{Second: 200 * time.Millisecond}, sockshop())}
+	c := &keptn.ControlPlane{NATS: f.Stamp("control").URL(), Store: keptn.NewStore(keptn.Clock{Second: 200 * time.Millisecond}, pollShop())}
 	keptn.Start(t, c)
 	return c
 }
 
-// A face is what planes of a stamp have for Keptn's API: polls and posts are
+// A pollFace is what planes of a stamp have for Keptn's API: polls and posts are
 // answered by the stamp, the rest by the control plane.
-type face struct {
+type pollFace struct {
 	*httptest.Server
 	failed atomic.Int64 // answers of the stamp with a status of 500 and more
 }
 
 // endpoint is KEPTN_API_ENDPOINT for a plane.
-func (f *face) endpoint(plane string) string { return f.URL + "/p/" + plane + "/api" }
+func (f *pollFace) endpoint(plane string) string { return f.URL + "/p/" + plane + "/api" }
 
-func newFace(t *testing.T, handler func() call.Handler, c *keptn.ControlPlane) *face {
+func newFace(t *testing.T, handler func() call.Handler, c *keptn.ControlPlane) *pollFace {
 	t.Helper()
 	to, err := url.Parse("http://" + c.Public)
 	require.NoError(t, err)
@@ -79,7 +79,7 @@ func newFace(t *testing.T, handler func() call.Handler, c *keptn.ControlPlane) *
 		r.SetURL(to)
 		r.Out.Header.Set("X-Token", keptn.Token)
 	}}
-	f := &face{}
+	f := &pollFace{}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		one := call.Call{Service: call.API, Public: true}
 		one.Plane, one.Target, _ = strings.Cut(strings.TrimPrefix(r.RequestURI, "/p/"), "/api")
@@ -112,7 +112,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func faceOf(t *testing.T, f *fed.Fed, stamp topology.StampID, c *keptn.ControlPlane) *face {
+func faceOf(t *testing.T, f *fed.Fed, stamp topology.StampID, c *keptn.ControlPlane) *pollFace {
 	t.Helper()
 	return newFace(t, func() call.Handler { return handlerOf(f.Stamp(stamp).Gateway()) }, c)
 }
@@ -124,21 +124,21 @@ func handlerOf(g *gateway.Gateway) call.Handler {
 	return g.PollHandler()
 }
 
-// remotePod is a service whose distributor polls.
-func remotePod(t *testing.T, f *face, plane, topic string, work func(context.Context, keptn.Event) map[string]any) *keptn.Pod {
+// pollingPod is a service whose distributor polls.
+func pollingPod(t *testing.T, f *pollFace, plane, topic string, work func(context.Context, keptn.Event) map[string]any) *keptn.Pod {
 	t.Helper()
 	p := &keptn.Pod{Service: "helm-service", Work: work, Distributor: keptn.Distributor{
-		Clock: fast, APIEndpoint: f.endpoint(plane), APIToken: "x", PubSubTopic: topic,
+		Clock: pollClock, APIEndpoint: f.endpoint(plane), APIToken: "x", PubSubTopic: topic,
 		Name: "helm-" + plane, Namespace: "keptn-" + plane,
 	}}
 	keptn.Start(t, p)
 	return p
 }
 
-// remoteSDK is a service made with go-sdk that polls.
-func remoteSDK(t *testing.T, f *face, plane, release, topic string) *keptn.SDK {
+// pollingSDK is a service made with go-sdk that polls.
+func pollingSDK(t *testing.T, f *pollFace, plane, release, topic string) *keptn.SDK {
 	t.Helper()
-	s := &keptn.SDK{Clock: fast, Release: release, APIEndpoint: f.endpoint(plane), APIToken: "x", Name: "sdk-" + plane, Node: "n", Namespace: "keptn", PubSubTopic: topic}
+	s := &keptn.SDK{Clock: pollClock, Release: release, APIEndpoint: f.endpoint(plane), APIToken: "x", Name: "sdk-" + plane, Node: "n", Namespace: "keptn", PubSubTopic: topic}
 	s.Handler = func(_ context.Context, e keptn.Event) map[string]any {
 		d, err := e.Of()
 		if err != nil {
@@ -150,11 +150,11 @@ func remoteSDK(t *testing.T, f *face, plane, release, topic string) *keptn.SDK {
 	return s
 }
 
-// requireOnce requires that every task of a context was done once and in order.
-func requireOnce(t *testing.T, c *keptn.ControlPlane, shkeptncontext string) {
+// requireDoneOnce requires that every task of a context was done once and in order.
+func requireDoneOnce(t *testing.T, c *keptn.ControlPlane, shkeptncontext string) {
 	t.Helper()
 	all := c.Ended(t, shkeptncontext)
-	p := sockshop()
+	p := pollShop()
 	require.Len(t, all, len(p.Stages))
 	for i, s := range all {
 		require.Equal(t, keptn.Finished, s.State)
@@ -172,19 +172,19 @@ func requireOnce(t *testing.T, c *keptn.ControlPlane, shkeptncontext string) {
 // the control plane, which know nothing but HTTP, do each task once.
 func TestPlanesThatPoll(t *testing.T) {
 	f := fed.New(t, fmt.Sprintf(pollWorld, ""))
-	c := keptnIn(t, f)
+	c := pollKeptn(t, f)
 	first, second := faceOf(t, f, "first", c), faceOf(t, f, "second", c)
 	const deploy, test = "sh.keptn.event.deployment.triggered", "sh.keptn.event.test.triggered"
-	helm := remotePod(t, first, "one", deploy, nil)
-	sdk := remoteSDK(t, first, "two", keptn.Release14, test)
-	old := remoteSDK(t, second, "three", keptn.Release019, deploy)
+	helm := pollingPod(t, first, "one", deploy, nil)
+	sdk := pollingSDK(t, first, "two", keptn.Release14, test)
+	old := pollingSDK(t, second, "three", keptn.Release019, deploy)
 	const n = 4
 	var contexts []string
 	for i := range n {
 		contexts = append(contexts, c.Post(t, keptn.Trigger("sockshop", "dev", fmt.Sprint("carts-", i), "delivery", nil)))
 	}
 	for _, one := range contexts {
-		requireOnce(t, c, one)
+		requireDoneOnce(t, c, one)
 	}
 	require.Len(t, helm.Received(), 2*n)
 	require.Len(t, sdk.Received(), 2*n)
@@ -196,11 +196,11 @@ func TestPlanesThatPoll(t *testing.T) {
 // kept, and all is done once.
 func TestPlaneThatPollsOutlivesACut(t *testing.T) {
 	f := fed.New(t, fmt.Sprintf(pollWorld, ""))
-	c := keptnIn(t, f)
+	c := pollKeptn(t, f)
 	first, second := faceOf(t, f, "first", c), faceOf(t, f, "second", c)
-	remotePod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
+	pollingPod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
 	at, done := make(chan struct{}), make(chan struct{})
-	last := remotePod(t, second, "last", "sh.keptn.event.deployment.triggered", func(context.Context, keptn.Event) map[string]any {
+	last := pollingPod(t, second, "last", "sh.keptn.event.deployment.triggered", func(context.Context, keptn.Event) map[string]any {
 		close(at)
 		<-done
 		return nil
@@ -215,7 +215,7 @@ func TestPlaneThatPollsOutlivesACut(t *testing.T) {
 	f.Stop("second")
 	f.Restart("second")
 	f.Heal("second")
-	requireOnce(t, c, one)
+	requireDoneOnce(t, c, one)
 	require.Len(t, last.Received(), 1)
 	require.Zero(t, second.failed.Load())
 }
@@ -224,9 +224,9 @@ func TestPlaneThatPollsOutlivesACut(t *testing.T) {
 // when the one that did is gone.
 func TestAnyReplicaServesPolls(t *testing.T) {
 	f := fed.New(t, fmt.Sprintf(pollWorld, ", replicas: 3"))
-	c := keptnIn(t, f)
+	c := pollKeptn(t, f)
 	first := faceOf(t, f, "first", c)
-	remotePod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
+	pollingPod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
 	var turn atomic.Int64
 	second := newFace(t, func() call.Handler {
 		for {
@@ -235,13 +235,13 @@ func TestAnyReplicaServesPolls(t *testing.T) {
 			}
 		}
 	}, c)
-	pod := remotePod(t, second, "last", "sh.keptn.event.deployment.triggered", nil)
+	pod := pollingPod(t, second, "last", "sh.keptn.event.deployment.triggered", nil)
 	one := c.Post(t, keptn.Trigger("sockshop", "dev", "carts", "delivery", nil))
-	requireOnce(t, c, one)
+	requireDoneOnce(t, c, one)
 	f.StopReplica("second", f.Active("second"))
 	require.Eventually(t, func() bool { return f.Stamp("second").Active() != nil }, 30*time.Second, 10*time.Millisecond)
 	two := c.Post(t, keptn.Trigger("sockshop", "dev", "carts", "delivery", nil))
-	requireOnce(t, c, two)
+	requireDoneOnce(t, c, two)
 	require.Len(t, pod.Received(), 2)
 	require.Zero(t, second.failed.Load())
 }
@@ -250,11 +250,11 @@ func TestAnyReplicaServesPolls(t *testing.T) {
 // the control plane, with a retry that is none.
 func TestScriptStartsASequence(t *testing.T) {
 	f := fed.New(t, fmt.Sprintf(pollWorld, ""))
-	c := keptnIn(t, f)
+	c := pollKeptn(t, f)
 	first, second, control := faceOf(t, f, "first", c), faceOf(t, f, "second", c), faceOf(t, f, "control", c)
-	remotePod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
-	remotePod(t, second, "last", "sh.keptn.event.deployment.triggered", nil)
-	for i, at := range []*face{first, control} {
+	pollingPod(t, first, "one", "sh.keptn.event.deployment.triggered,sh.keptn.event.test.triggered", nil)
+	pollingPod(t, second, "last", "sh.keptn.event.deployment.triggered", nil)
+	for i, at := range []*pollFace{first, control} {
 		var contexts []string
 		for range 3 {
 			body := keptn.Trigger("sockshop", "dev", fmt.Sprint("carts-", i), "delivery", nil)
@@ -267,7 +267,7 @@ func TestScriptStartsASequence(t *testing.T) {
 		}
 		require.Equal(t, []string{contexts[0], contexts[0], contexts[0]}, contexts)
 		require.Eventually(t, func() bool { return len(c.Store.Sequences()) > 3*i }, 20*time.Second, time.Millisecond)
-		requireOnce(t, c, contexts[0])
+		requireDoneOnce(t, c, contexts[0])
 		require.Len(t, c.Store.Sequences(), 3*(i+1))
 	}
 }
