@@ -56,7 +56,7 @@ func (s *Server) Put(ctx context.Context, events []bridge.Passing) error {
 	flush := func() error {
 		last, err := s.store(ctx, batch)
 		if err == nil && last > 0 {
-			err = s.index.await(ctx, last)
+			s.settle(ctx, last)
 		}
 		batch, opens = batch[:0], false
 		return err
@@ -188,10 +188,17 @@ func (s *Server) answered(ctx context.Context, plane string, e *bridge.Event) er
 	if err != nil || last == 0 {
 		return err
 	}
+	s.settle(ctx, last)
+	return nil
+}
+
+// settle returns when what was stored up to a sequence is read, so that the next
+// poll knows of it; or after a while, for it is stored, and this replica reads it
+// when it can.
+func (s *Server) settle(ctx context.Context, last uint64) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	_ = s.index.await(ctx, last) // it is stored; this replica reads it when it can
-	return nil
+	_ = s.index.await(ctx, last) // as said
 }
 
 // readTime is how long it may take until what was stored is read.
