@@ -121,6 +121,11 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	if box == nil {
 		return nil // told to stop
 	}
+	polls, err := g.makePoll(c)
+	if err != nil {
+		return err
+	}
+	g.poll.Store(polls)
 	p, err := g.makeParts(c, box, replicas, g.reg)
 	if err != nil {
 		return err
@@ -133,6 +138,7 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	// stored as long as the servers run, and delivered as long as possible. Both
 	// ask the tasks.
 	var s run.Stack
+	s.Push("poll", g.pollPart(polls)) // what is open is known before anything is said of it
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, func()) error
@@ -183,6 +189,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	p.inbox, err = inbox.New(inbox.Config{
 		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks,
 		Subscribers: subscribers, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
+		Sinks:  g.sinks(),
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,
 		ReofferAfter: g.opts.Events.ReofferAfter, ReofferTimes: g.opts.Events.ReofferTimes,
@@ -192,7 +199,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox,
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Sinks: g.sinks(),
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})

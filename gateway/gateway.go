@@ -19,6 +19,7 @@ import (
 	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/lead"
+	"github.com/ringway/ringway/bridge/poll"
 	"github.com/ringway/ringway/gateway/admin"
 	"github.com/ringway/ringway/gateway/node"
 	"github.com/ringway/ringway/internal/run"
@@ -40,6 +41,7 @@ type Gateway struct {
 	ready   atomic.Bool
 	force   atomic.Pointer[inForce]
 	bridge  atomic.Pointer[parts]
+	poll    atomic.Pointer[poll.Server] // nil: not yet
 	letters atomic.Pointer[deadletter.Box]
 	// troubles of the store as last looked at; nil: not yet
 	troubles atomic.Pointer[[]node.StoreTrouble]

@@ -39,6 +39,8 @@ type Options struct {
 	Log Log `yaml:"log"`
 	// Events tunes the way of events.
 	Events Events `yaml:"events"`
+	// Poll tunes what is offered to planes that poll.
+	Poll Poll `yaml:"poll"`
 	// StopGrace bounds an ordered stop. Clients are asked to leave first.
 	StopGrace time.Duration `yaml:"stopGrace"`
 }
@@ -122,6 +124,21 @@ type Events struct {
 	CanaryInterval time.Duration `yaml:"canaryInterval"`
 }
 
+// Poll tunes what is offered to planes that poll.
+type Poll struct {
+	// TTL is how long a task that nobody finishes is offered.
+	TTL time.Duration `yaml:"ttl"`
+	// NewsTTL is how long an event that gives nothing to do is offered, such as a
+	// .finished or one of service.*.
+	NewsTTL time.Duration `yaml:"newsTTL"`
+	// Window is how long a post is remembered that says which event it is, by an id
+	// or by what it answers, so that a retry is the same event.
+	Window time.Duration `yaml:"window"`
+	// Retry is how long any other post is remembered: two of the same text in that
+	// time are one event.
+	Retry time.Duration `yaml:"retry"`
+}
+
 // DefaultOptions returns the options of a process that was told nothing but
 // its stamp.
 func DefaultOptions() Options {
@@ -140,6 +157,7 @@ func DefaultOptions() Options {
 			DoubtTime: 3 * time.Second, ReofferTimes: 1,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
+		Poll:      defaultPoll(),
 		StopGrace: 20 * time.Second,
 	}
 }
@@ -182,6 +200,7 @@ func (o Options) Validate() error {
 	if o.Events.DoubtTime <= 0 || o.Events.ReofferAfter < 0 || o.Events.ReofferTimes < 0 {
 		bad("events.doubtTime", "%s, and reofferAfter %s, reofferTimes %d, are out of range", o.Events.DoubtTime, o.Events.ReofferAfter, o.Events.ReofferTimes)
 	}
+	o.Poll.validate(bad)
 	switch o.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:

@@ -125,6 +125,11 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 		return err
 	}
 	g.catcher.Store(catcher)
+	polls, err := g.makePoll(c)
+	if err != nil {
+		return err
+	}
+	g.poll.Store(polls)
 	var s run.Stack
 	// The active replica has to hear that clients of this one are gone for as
 	// long as this one is there, or it takes them to have what they were sent
@@ -133,6 +138,10 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	// What clients publish is heard first and last.
 	s.Push("rest", run.Func(func(ctx context.Context, ready func()) error { return g.awaitRest(ctx, ready, c.relay) }))
 	s.Push("catch", &keeper{name: "catch", run: catcher.Run, board: g.board, log: g.log})
+	s.Push("poll", run.Func(func(ctx context.Context, ready func()) error {
+		ready() // other parts do not wait for its store
+		return g.pollPart(polls).Run(ctx, func() {})
+	}))
 	s.Push("clients", run.Func(func(ctx context.Context, ready func()) error { return g.dismissClients(ctx, ready, c) }))
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
 	s.Push("reach", run.Func(func(ctx context.Context, ready func()) error { return g.answerReach(ctx, ready, c.relay) }))

@@ -56,6 +56,7 @@ type Config struct {
 	DeadLetters DeadLetters           // where refused events go
 	Tasks       Tasks                 //
 	Planes      Planes                // nil: nobody wants to know
+	Sinks       []bridge.Sink         // get a copy of what they want; nil: none
 	AckTimeout  time.Duration         // how long a target may take to store an event; 0 is 2 s
 	Replicas    int                   // of the streams; 0 is 1
 	Log         *slog.Logger          //
