@@ -32,10 +32,11 @@ var imports = map[string][]string{
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
 	"gateway/admin": {"bridge/deadletter"},
+	"gateway/face":  {"bridge/call", "bridge/tunnel", "topology"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
-		"gateway/admin", "gateway/node",
+		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task", "bridge/tunnel",
+		"gateway/admin", "gateway/face", "gateway/node",
 		"internal/run",
 		"topology",
 	},
