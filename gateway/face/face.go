@@ -90,6 +90,7 @@ type Face struct {
 
 // A server is one listener.
 type server struct {
+	name string // of Config.Names; empty: of everything
 	ln   net.Listener
 	http *http.Server
 	tls  bool
@@ -120,7 +121,7 @@ func New(cfg Config) (*Face, error) {
 			return nil, err
 		}
 	}
-	if err = f.bind(cfg.Listen, pair, f.serve); err != nil {
+	if err = f.bind("", cfg.Listen, pair, f.serve); err != nil {
 		return nil, err
 	}
 	if !cfg.NamesTLS {
@@ -131,7 +132,7 @@ func New(cfg Config) (*Face, error) {
 		if service == "" && name != AllNames {
 			err = fmt.Errorf("listen for %q: it is no service of Keptn", name)
 		} else {
-			err = f.bind(listen, pair, func(w http.ResponseWriter, r *http.Request) { f.serveName(w, r, service) })
+			err = f.bind(name, listen, pair, func(w http.ResponseWriter, r *http.Request) { f.serveName(w, r, service) })
 		}
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
@@ -142,16 +143,16 @@ func New(cfg Config) (*Face, error) {
 }
 
 // bind opens a listener.
-func (f *Face) bind(listen string, pair *keyPair, h http.HandlerFunc) error {
+func (f *Face) bind(name, listen string, pair *keyPair, h http.HandlerFunc) error {
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", listen, err)
 	}
-	s := &server{ln: ln, tls: pair != nil, http: &http.Server{
+	s := &server{name: name, ln: &lines{ln, &f.handlers}, tls: pair != nil, http: &http.Server{
 		Handler:           f.paced(h),
 		ReadHeaderTimeout: headTime, IdleTimeout: keepTime, MaxHeaderBytes: maxHeader,
-		ConnState: f.counted,
-		ErrorLog:  slog.NewLogLogger(f.cfg.Log.Handler(), slog.LevelDebug),
+		ConnState: f.counted, ConnContext: withLine,
+		ErrorLog: slog.NewLogLogger(f.cfg.Log.Handler(), slog.LevelDebug),
 	}}
 	if pair != nil {
 		s.http.TLSConfig = pair.config()
@@ -163,7 +164,17 @@ func (f *Face) bind(listen string, pair *keyPair, h http.HandlerFunc) error {
 // Addr returns where the public face listens, as host:port.
 func (f *Face) Addr() string { return f.servers[0].ln.Addr().String() }
 
-// URL returns the same as a URL.
+// NameAddr returns the same of a listener of Config.Names.
+func (f *Face) NameAddr(name string) string {
+	for _, s := range f.servers[1:] {
+		if s.name == name {
+			return s.ln.Addr().String()
+		}
+	}
+	return ""
+}
+
+// URL returns Addr as a URL.
 func (f *Face) URL() string {
 	if f.servers[0].tls {
 		return "https://" + f.Addr()
@@ -247,9 +258,13 @@ func (f *Face) paced(h http.HandlerFunc) http.Handler {
 		defer f.handlers.Done()
 		p := newPaced(w, f.cfg.Idle)
 		defer p.end()
-		if r.Body != nil && r.Body != http.NoBody {
+		if p.read.Store(r.Body == nil || r.Body == http.NoBody); !p.read.Load() {
 			r = r.WithContext(r.Context())
-			r.Body = &pacedBody{r.Body, p}
+			p.body = &pacedBody{r.Body, p}
+			r.Body = p.body
+			if l, ok := r.Context().Value(lineKey{}).(*line); ok && r.ProtoMajor == 1 {
+				p.line = l
+			}
 		}
 		h(p, r)
 	})

@@ -2,10 +2,12 @@ package face
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +21,13 @@ type paced struct {
 	idle    time.Duration
 	until   time.Time // zero: no limit
 
-	code int // that was answered; 0: none yet
+	code int         // that was answered; 0: none yet
+	read atomic.Bool // there is no body, or it was read to its end
+	body *pacedBody
+	line *line // nil: other requests share the connection
+	// duplex: the handler may answer before it has read the body, and the server then
+	// takes no care of what is left of it.
+	duplex bool
 
 	mu      sync.Mutex // guards the following field
 	stopped bool       // the handler has cut reading short
@@ -38,27 +46,52 @@ func (p *paced) writing(t time.Time) { _ = p.control.SetWriteDeadline(t) }
 // WriteHeader implements http.ResponseWriter.
 func (p *paced) WriteHeader(code int) {
 	if p.code == 0 && code >= http.StatusOK {
-		p.code = code
+		p.begin(code)
 	}
-	p.writing(time.Now().Add(p.idle)) // 1xx are written at once
+	defer p.hold()() // 1xx are written at once
 	p.ResponseWriter.WriteHeader(code)
-	p.writing(time.Time{})
+}
+
+// hold sets deadlines for something that is written, and returns what takes them
+// off again. Before the server writes the head of an answer it reads what the
+// handler has left of the body.
+func (p *paced) hold() (release func()) {
+	p.writing(time.Now().Add(p.idle))
+	if p.read.Load() || p.duplex {
+		return func() { p.writing(time.Time{}) }
+	}
+	p.reading(drainTime)
+	return func() {
+		p.writing(time.Time{})
+		p.reading(0)
+	}
+}
+
+// begin notes how a request is answered.
+func (p *paced) begin(code int) {
+	if p.code = code; p.duplex && p.line != nil && !p.read.Load() {
+		p.Header().Set("Connection", "close")
+	}
+}
+
+// EnableFullDuplex is what http.ResponseController does it by.
+func (p *paced) EnableFullDuplex() error {
+	p.duplex = true
+	return p.control.EnableFullDuplex() //nolint:wrapcheck // it stands for the other
 }
 
 // Write implements http.ResponseWriter.
 func (p *paced) Write(b []byte) (int, error) {
 	if p.code == 0 {
-		p.code = http.StatusOK
+		p.begin(http.StatusOK)
 	}
-	p.writing(time.Now().Add(p.idle))
-	defer p.writing(time.Time{})
+	defer p.hold()()
 	return p.ResponseWriter.Write(b) //nolint:wrapcheck // it stands for the other
 }
 
 // FlushError is what http.ResponseController flushes by.
 func (p *paced) FlushError() error {
-	p.writing(time.Now().Add(p.idle))
-	defer p.writing(time.Time{})
+	defer p.hold()()
 	return p.control.Flush() //nolint:wrapcheck // it stands for the other
 }
 
@@ -86,23 +119,32 @@ func (p *paced) SetReadDeadline(t time.Time) error {
 // Unwrap is what http.ResponseController finds the rest by.
 func (p *paced) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
-// end leaves a deadline for what the server writes after the handler.
+// end leaves a deadline for what the server writes after the handler, and sees
+// that what the handler has left of a body is not taken for the next request.
 func (p *paced) end() {
-	if p.code != http.StatusSwitchingProtocols {
-		p.writing(time.Now().Add(p.idle))
+	if p.code == http.StatusSwitchingProtocols {
+		return
 	}
+	if !p.read.Load() {
+		p.idle = min(p.idle, drainTime)
+		_, _ = io.CopyN(io.Discard, p.body, drainMax)
+		if !p.read.Load() && p.line != nil {
+			p.line.deaf.Store(true)
+		}
+	}
+	p.writing(time.Now().Add(DefaultIdle))
 }
 
-// reading sets until when the next read may take, or none.
-func (p *paced) reading(on bool) {
+// reading sets how long the next read may take; 0 is no limit.
+func (p *paced) reading(limit time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
 		return
 	}
 	var t time.Time
-	if on {
-		t = time.Now().Add(p.idle)
+	if limit > 0 {
+		t = time.Now().Add(limit)
 		if !p.until.IsZero() && p.until.Before(t) {
 			t = p.until
 		}
@@ -118,7 +160,16 @@ type pacedBody struct {
 
 // Read implements io.Reader.
 func (b *pacedBody) Read(into []byte) (int, error) {
-	b.p.reading(true)
-	defer b.p.reading(false)
-	return b.ReadCloser.Read(into) //nolint:wrapcheck // it stands for the other
+	b.p.reading(b.p.idle)
+	n, err := b.ReadCloser.Read(into)
+	switch {
+	case err == nil:
+		b.p.reading(0)
+	case errors.Is(err, io.EOF):
+		b.p.reading(0)
+		b.p.read.Store(true)
+	}
+	// After any other error the deadline stays: the server would wait for what is
+	// left of the body.
+	return n, err //nolint:wrapcheck // it stands for the other
 }
