@@ -103,10 +103,16 @@ func TestTargetsOfTheTopology(t *testing.T) {
 		method, target string
 		want           bool
 	}{
-		{"prod", "GET", "/api/v1", true}, {"prod", "GET", "/api/v1/pods?x", true}, {"prod", "GET", "/version", true},
-		{"dev", "GET", "/api/v1", false}, {"prod", "PUT", "/api/v1", false}, {"prod", "GET", "/api/v11", false},
-		{"prod", "GET", "/api/v1/namespaces/n/secrets/s", false}, {"prod", "GET", "/api/v1/namespaces/n/%73ecrets", false},
-		{"prod", "GET", "/api/v1/../../metrics", false}, {"prod", "GET", "/api/v1/namespaces/n/pods", true},
+		{"prod", "GET", "/api/v1", true},
+		{"prod", "GET", "/api/v1/pods?x", true},
+		{"prod", "GET", "/version", true},
+		{"dev", "GET", "/api/v1", false},
+		{"prod", "PUT", "/api/v1", false},
+		{"prod", "GET", "/api/v11", false},
+		{"prod", "GET", "/api/v1/namespaces/n/secrets/s", false},
+		{"prod", "GET", "/api/v1/namespaces/n/%73ecrets", false},
+		{"prod", "GET", "/api/v1/../../metrics", false},
+		{"prod", "GET", "/api/v1/namespaces/n/pods", true},
 	} {
 		require.Equal(t, c.want, dev[0].Rules.Allow(c.from, c.method, c.target), c)
 	}

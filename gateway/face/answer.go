@@ -20,6 +20,9 @@ const (
 	reasonClimbs   = "bad-target" // 400: goes up with ..
 	reasonOff      = "off"        // 403: the tunnel is not open to clients
 	reasonNoTarget = "no-target"  // 404: the topology has no such stamp
+	reasonOrigin   = "origin"     // 403: a page of another site asks in somebody's browser
+	// reasonCrowded is for metrics alone: such a connection is closed.
+	reasonCrowded = "connections"
 )
 
 // Answer answers in the shape that Keptn's clients read.

@@ -38,11 +38,12 @@ const (
 )
 
 const (
-	headTime  = 10 * time.Second // for the head of a request
-	keepTime  = 2 * time.Minute  // for the next request on a connection
-	maxHeader = 32 << 10         // of a request, in bytes
-	bodyTime  = 30 * time.Second // for the body of a call to Keptn
-	graceTime = 2 * time.Second  // for requests under way when it stops
+	headTime       = 10 * time.Second // for the head of a request
+	keepTime       = 2 * time.Minute  // for the next request on a connection
+	maxHeader      = 32 << 10         // of a request, in bytes
+	bodyTime       = 30 * time.Second // for the body of a call to Keptn
+	maxConnections = 2000             // of one source
+	graceTime      = 2 * time.Second  // for requests under way when it stops
 )
 
 // Config is what a Face needs. Me, Listen, Sources, Control, Targets and Log
@@ -65,6 +66,8 @@ type Config struct {
 	MaxRequest    int64         // of a call to Keptn, in bytes; 0 is 5 MiB
 	Idle          time.Duration // how long a read or a write may take; 0 is 30 s
 	ClusterDomain string        // empty: cluster.local
+	// MaxConnections bounds those of one source to one listener; 0 is 2,000.
+	MaxConnections int
 
 	// Calls are asked in order; what none takes goes to Control.
 	Calls   func() []call.Handler
@@ -105,7 +108,8 @@ func New(cfg Config) (*Face, error) {
 	cfg.Idle = cmp.Or(cfg.Idle, DefaultIdle)
 	cfg.Tunnel = cmp.Or(cfg.Tunnel, TunnelSources)
 	cfg.ClusterDomain = cmp.Or(cfg.ClusterDomain, defaultDomain)
-	f := &Face{cfg: cfg, limit: newLimiter(), denied: map[string]tunnel.Rules{}}
+	cfg.MaxConnections = cmp.Or(cfg.MaxConnections, maxConnections)
+	f := &Face{cfg: cfg, metrics: newMetrics(cfg.Metrics), limit: newLimiter(), denied: map[string]tunnel.Rules{}}
 	for _, service := range hostNames {
 		f.denied[service] = tunnel.KeptnServiceRules(service)
 	}
@@ -138,7 +142,6 @@ func New(cfg Config) (*Face, error) {
 			return nil, errors.Join(err, f.Close())
 		}
 	}
-	f.metrics = newMetrics(cfg.Metrics)
 	return f, nil
 }
 
@@ -148,7 +151,10 @@ func (f *Face) bind(name, listen string, pair *keyPair, h http.HandlerFunc) erro
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", listen, err)
 	}
-	s := &server{name: name, ln: &lines{ln, &f.handlers}, tls: pair != nil, http: &http.Server{
+	s := &server{name: name, ln: &lines{
+		Listener: ln, lingering: &f.handlers, most: f.cfg.MaxConnections, open: map[netip.Addr]int{},
+		crowded: f.metrics.refused.WithLabelValues(string(kindNone), reasonCrowded),
+	}, tls: pair != nil, http: &http.Server{
 		Handler:           f.paced(h),
 		ReadHeaderTimeout: headTime, IdleTimeout: keepTime, MaxHeaderBytes: maxHeader,
 		ConnState: f.counted, ConnContext: withLine,

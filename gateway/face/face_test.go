@@ -236,6 +236,31 @@ func TestDenials(t *testing.T) {
 	}
 }
 
+// TestPagesOfOtherSites: a browser behind an address that needs no token does not
+// lend it to any page.
+func TestPagesOfOtherSites(t *testing.T) {
+	f := start(t, func(c *face.Config) { c.Anonymous = true })
+	for _, c := range []struct {
+		method string
+		head   []string
+		code   int
+	}{
+		{"POST", nil, 200},
+		{"POST", []string{"Origin: http://evil.example"}, 403},
+		{"POST", []string{"Origin: http://gw"}, 200},
+		{"POST", []string{"Origin: null"}, 403},
+		{"DELETE", []string{"Sec-Fetch-Site: cross-site"}, 403},
+		{"DELETE", []string{"Sec-Fetch-Site: same-origin", "Origin: http://other"}, 200},
+		{"GET", []string{"Sec-Fetch-Site: cross-site"}, 200},
+		{"GET", []string{"Origin: http://evil.example", "Upgrade: websocket"}, 403},
+	} {
+		for _, path := range []string{"/api/v1/x", "/t/eu/k8s/"} {
+			res, body := ask(t, f.Addr(), line(c.method+" "+path, c.head...))
+			require.Equal(t, c.code, res.StatusCode, "%v %s", c, body)
+		}
+	}
+}
+
 // own is a call.Handler for one service.
 type own string
 

@@ -133,6 +133,27 @@ func serviceOf(host, domain string) string {
 	return hostNames[name]
 }
 
+// foreign reports whether a page of another site makes a browser ask for something
+// that changes what is there, or for a connection. Where no token is shown, the
+// address of the browser would do.
+func foreign(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		if r.Header.Get("Upgrade") == "" {
+			return false
+		}
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site != "same-origin" && site != "none"
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	u, err := url.Parse(origin)
+	return err != nil || u.Host != r.Host
+}
+
 // climbs reports whether a path goes up with .., however it is written.
 func climbs(target string) bool {
 	p, _, _ := strings.Cut(target, "?")

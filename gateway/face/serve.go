@@ -13,6 +13,8 @@ import (
 
 const headerToken = "X-Token" //nolint:gosec // a name
 
+const saysOrigin = "a page of another site may not ask for this"
+
 // What Keptn answers to who may not.
 const (
 	saysMissing = "unauthenticated for invalid credentials" // api-service
@@ -55,6 +57,8 @@ func (f *Face) serveName(w http.ResponseWriter, r *http.Request, service string)
 		f.refuse(w, kindName, http.StatusNotFound, reasonNowhere, fmt.Sprintf("host %.100q is no service of Keptn", r.Host))
 	case !f.mayConnect(sourceOf(r.RemoteAddr)):
 		f.refuse(w, kindName, http.StatusForbidden, reasonSource, "clients.sources of the stamp do not hold the address of this client")
+	case foreign(r):
+		f.refuse(w, kindName, http.StatusForbidden, reasonOrigin, saysOrigin)
 	default:
 		f.call(w, r, kindName, call.Call{Service: service, Target: raw(r)})
 	}
@@ -80,6 +84,10 @@ func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane str
 	source := sourceOf(r.RemoteAddr)
 	shown := r.Header.Get(headerToken)
 	if shown == "" && f.cfg.Anonymous && f.mayConnect(source) {
+		if foreign(r) {
+			f.refuse(w, p.kind, http.StatusForbidden, reasonOrigin, saysOrigin)
+			return "", false
+		}
 		return p.plane, true
 	}
 	plane, verdict := f.check(r, shown, p.plane)
@@ -180,6 +188,9 @@ func (f *Face) serveTunnel(w http.ResponseWriter, r *http.Request, p place) {
 		strip = []string{header}
 	case !f.mayConnect(sourceOf(r.RemoteAddr)):
 		f.refuse(w, p.kind, http.StatusForbidden, reasonSource, "clients.sources of the stamp do not hold the address of this client")
+		return
+	case foreign(r):
+		f.refuse(w, p.kind, http.StatusForbidden, reasonOrigin, saysOrigin)
 		return
 	}
 	if !isPlane(p.stamp) || !isPlane(p.target) {

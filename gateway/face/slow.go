@@ -129,7 +129,7 @@ func (p *paced) end() {
 		p.idle = min(p.idle, drainTime)
 		_, _ = io.CopyN(io.Discard, p.body, drainMax)
 		if !p.read.Load() && p.line != nil {
-			p.line.deaf.Store(true)
+			p.line.deafen()
 		}
 	}
 	p.writing(time.Now().Add(DefaultIdle))

@@ -125,6 +125,26 @@ func TestAnswersAreTakenInTime(t *testing.T) {
 	require.Equal(t, "first\nsecond <nil>\n", string(all))
 }
 
+// TestOneSourceDoesNotTakeAll: connections of one address are bounded.
+func TestOneSourceDoesNotTakeAll(t *testing.T) {
+	f := start(t, func(c *face.Config) { c.Anonymous, c.MaxConnections = true, 3 })
+	var held []net.Conn
+	for range 3 {
+		conn := dial(t, f.Addr(), "")
+		_, body := speak(t, conn, "GET /api/x HTTP/1.1\nHost: gw\n\n")
+		require.NotEmpty(t, body)
+		held = append(held, conn)
+	}
+	_, err := io.ReadAll(dial(t, f.Addr(), ""))
+	require.NoError(t, err) // closed at once
+	require.NoError(t, held[0].Close())
+	require.Eventually(t, func() bool {
+		conn := dial(t, f.Addr(), "GET /api/x HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n")
+		b, _ := io.ReadAll(conn)
+		return len(b) > 0
+	}, patience, 10*time.Millisecond)
+}
+
 // TestHeadsAreBounded: a head that is too long is refused.
 func TestHeadsAreBounded(t *testing.T) {
 	f := start(t, func(c *face.Config) { c.Anonymous = true })

@@ -73,7 +73,7 @@ func readTokens(dir string) ([]planeToken, error) {
 		case info.Size() > maxTokenFile:
 			bad = append(bad, fmt.Errorf("token of plane %s is longer than %d bytes", e.Name(), maxTokenFile))
 		default:
-			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			b, err := os.ReadFile(filepath.Join(dir, e.Name())) //nolint:gosec // of a folder that the configuration names
 			token := strings.TrimSpace(string(b))
 			if err == nil && token == "" {
 				err = errors.New("is empty")
