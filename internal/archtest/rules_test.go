@@ -81,7 +81,7 @@ var inTests = map[string][]string{
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
-	"test/keptn":      {"test/fed", "topology"},
+	"test/keptn":      {"gateway", "test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
 	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge", "gateway", "internal/demo", "topology"},
 }
