@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/test/fed"
+	"github.com/ringway/ringway/topology"
 )
 
 // TestRESTStreams: what a target sends piece by piece arrives piece by piece, as a
@@ -154,5 +156,54 @@ func TestRESTReplicas(t *testing.T) {
 		for i := range 3 {
 			require.True(t, served(i))
 		}
+	}
+}
+
+// TestRESTStreamsDoNotHoldAStop: a gateway with open watches and connections stops
+// in time, whichever end it is at, and the other end is told.
+func TestRESTStreamsDoNotHoldAStop(t *testing.T) {
+	up := upstream(t, "", func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		if r.Header.Get("Upgrade") == "" {
+			_ = control.Flush()
+			<-r.Context().Done()
+			return
+		}
+		conn, rw, err := control.Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+		_ = rw.Flush()
+		_, _ = io.Copy(io.Discard, rw)
+	})
+	f := restWorld(t, up.URL, up.URL, up.URL)
+	for _, stops := range []topology.StampID{"tls", "wss"} {
+		var open []net.Conn
+		for _, head := range []string{"", "Connection: Upgrade\r\nUpgrade: x\r\n"} {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(f.Stamp("tls").RESTURL(), "http://"))
+			require.NoError(t, err)
+			require.NoError(t, conn.SetDeadline(time.Now().Add(fed.Patience)))
+			fmt.Fprintf(conn, "GET /t/wss/k8s/x HTTP/1.1\r\nHost: x\r\n%s\r\n", head)
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			require.NoError(t, err)
+			require.Contains(t, []string{"HTTP/1.1 200 OK\r\n", "HTTP/1.1 101 Switching Protocols\r\n"}, line)
+			open = append(open, conn)
+		}
+		began := time.Now()
+		f.Stop(stops)
+		require.Less(t, time.Since(began), 8*time.Second)
+		for _, conn := range open {
+			_, err := io.Copy(io.Discard, conn)
+			require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.NoError(t, conn.Close())
+		}
+		f.Restart(stops)
+		f.Linked()
+		require.Eventually(t, func() bool {
+			code, _ := fetch(t, f.Stamp("tls").RESTURL(), "x", "/t/hub/none/", "")
+			return code == http.StatusNotFound
+		}, fed.Patience, 10*time.Millisecond)
 	}
 }
