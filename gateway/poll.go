@@ -17,7 +17,7 @@ import (
 // them.
 func (g *Gateway) makePoll(c *conns) (*poll.Server, error) {
 	return poll.New(poll.Config{
-		Me: g.opts.Stamp, Relay: c.relay, Deliver: c.deliver, Router: g.Router, Planes: g.pollPlanes(), Control: g.pollUpstream(),
+		Me: g.opts.Stamp, Relay: c.relay, Deliver: c.deliver, Router: g.Router, Planes: g.pollPlanes(), Control: g.upstream,
 		View: func() *topology.View { return g.force.Load().view },
 		Active: func() bool {
 			l := g.lease.Load()
@@ -30,9 +30,6 @@ func (g *Gateway) makePoll(c *conns) (*poll.Server, error) {
 
 // pollPlanes returns what knows which planes poll; nil: their polls tell.
 func (*Gateway) pollPlanes() poll.Planes { return nil }
-
-// pollUpstream returns the way to Keptn's API; nil: there is none.
-func (*Gateway) pollUpstream() call.Upstream { return nil }
 
 // pollOpenTime is how long what is open is waited for before events move: answers
 // that come earlier say nothing of it.
