@@ -37,6 +37,7 @@ type Status struct {
 
 	Topology TopologyStatus    `json:"topology"`
 	Clients  string            `json:"clients"` // URL for the stamp's own clients
+	REST     string            `json:"rest"`    // the same for HTTP; empty if it is off
 	Links    []LinkStatus      `json:"links"`
 	Peers    []PeerStatus      `json:"peers"` // whom this stamp exchanges events with, by name
 	Targets  []TargetStatus    `json:"targets"`

@@ -33,10 +33,11 @@ var imports = map[string][]string{
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
 	"gateway/admin": {"bridge/deadletter"},
+	"gateway/face":  {"bridge/call", "bridge/tunnel", "topology"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/task",
-		"gateway/admin", "gateway/node",
+		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/task", "bridge/tunnel",
+		"gateway/admin", "gateway/face", "gateway/node",
 		"internal/run",
 		"topology",
 	},
@@ -81,7 +82,7 @@ var inTests = map[string][]string{
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
-	"test/keptn":      {"test/fed", "topology"},
+	"test/keptn":      {"gateway", "test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
 	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge", "gateway", "internal/demo", "topology"},
 }
