@@ -1,0 +1,50 @@
+package keptn
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/test/fed"
+)
+
+// TestScriptPlaneAtAGateway: a script polls the gateway of its stamp and posts
+// there; the control plane is reached by NATS, and its stamp is cut off in the
+// middle.
+func TestScriptPlaneAtAGateway(t *testing.T) {
+	tokens := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(tokens, "script"), []byte(Token), 0o600))
+	f := fed.New(t, world, func(o *gateway.Options) { o.Rest.Tokens = tokens })
+	c := &ControlPlane{NATS: f.Stamp("control").URL(), Store: NewStore(Clock{Second: 200 * time.Millisecond}, shop())}
+	Start(t, c)
+	dir := t.TempDir()
+	var types string
+	for _, s := range shop().Stages {
+		for _, task := range s.Tasks {
+			types += " " + prefix + task + "." + kindTrig
+		}
+	}
+	runScript(t, dir, f.Stamp("first").Gateway().RESTURL()+"/p/script/api", `echo "$STAGE" >>runs.txt; echo done`,
+		"TYPES="+types, "REGISTER=no")
+	at, done := make(chan struct{}), make(chan struct{})
+	pod(t, f, "second", func(context.Context, Event) map[string]any { close(at); <-done; return nil })
+	shkeptncontext := c.Post(t, Trigger("sockshop", "dev", "carts", "delivery", nil))
+	select {
+	case <-at:
+	case <-time.After(patience):
+		require.Fail(t, "the script does not do its tasks")
+	}
+	f.Cut("first")
+	f.Down("first")
+	close(done)
+	f.Heal("first")
+	requireOnce(t, c, shop(), shkeptncontext)
+	text, err := os.ReadFile(filepath.Join(dir, "runs.txt"))
+	require.NoError(t, err)
+	require.Equal(t, "dev\ndev\nhardening\nhardening\n", string(text))
+}
