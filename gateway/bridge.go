@@ -180,6 +180,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	if p.pull, err = g.makePull(c, box, replicas, reg); err != nil {
 		return nil, err
 	}
+	sinks := append(g.sinks(), p.pull)
 	p.tasks, err = task.New(task.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
 		Send: func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
@@ -193,7 +194,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.inbox, err = inbox.New(inbox.Config{
-		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks, Sinks: append(g.sinks(), p.pull),
+		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks, Sinks: sinks,
 		Subscribers: subscribers, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,
@@ -204,7 +205,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Sinks: g.sinks(),
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Sinks: sinks,
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})

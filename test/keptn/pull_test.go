@@ -21,12 +21,15 @@ import (
 )
 
 // byHTTP runs the world with a Keptn that no NATS reaches: its own is elsewhere,
-// and the control stamp polls and posts.
-func byHTTP(t *testing.T, replicas int, front func(http.Handler) http.Handler) (*fed.Fed, *ControlPlane) {
+// and the control stamp polls and posts. What is between them, the topology and
+// options may be changed.
+func byHTTP(
+	t *testing.T, replicas int, front func(http.Handler) http.Handler, edit func(string) string, options ...func(*gateway.Options),
+) (*fed.Fed, *ControlPlane) {
 	t.Helper()
 	c := &ControlPlane{
 		NATS:  "nats://app:x@" + natstest.StartStamp(t).Addr(),
-		Store: NewStore(Clock{Second: 200 * time.Millisecond}, shop()),
+		Store: NewStore(Clock{Second: 200 * time.Millisecond}, shop(), tools),
 	}
 	Start(t, c)
 	endpoint := c.Endpoint()
@@ -39,7 +42,10 @@ func byHTTP(t *testing.T, replicas int, front func(http.Handler) http.Handler) (
 	require.NoError(t, os.WriteFile(token, []byte(Token), 0o600))
 	text := strings.Replace(world, "{name: keptn, stamp: control}", fmt.Sprintf("{name: keptn, stamp: control, api: {url: %q, poll: true}}", endpoint), 1)
 	text = strings.Replace(text, "roles: [control]", fmt.Sprintf("roles: [control]\n    replicas: %d", replicas), 1)
-	f := fed.New(t, text, func(o *gateway.Options) {
+	if edit != nil {
+		text = edit(text)
+	}
+	f := fed.New(t, text, append(options, func(o *gateway.Options) {
 		o.ControlPlanes = map[string]gateway.ControlPlane{"keptn": {TokenFile: token}}
 		o.Pull.Interval, o.Pull.Settle = 20*time.Millisecond, 300*time.Millisecond
 		o.Pull.Types = nil
@@ -48,7 +54,7 @@ func byHTTP(t *testing.T, replicas int, front func(http.Handler) http.Handler) (
 				o.Pull.Types = append(o.Pull.Types, prefix+task+"."+kindTrig)
 			}
 		}
-	})
+	})...)
 	// Keptn runs longer than the federation, which looks for what is left open.
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	return f, c
@@ -57,7 +63,7 @@ func byHTTP(t *testing.T, replicas int, front func(http.Handler) http.Handler) (
 // TestControlPlaneByHTTP: what is reached by HTTP only gets its sequences done
 // once and where they belong, also over a restart of the stamp that polls.
 func TestControlPlaneByHTTP(t *testing.T) {
-	f, c := byHTTP(t, 1, nil)
+	f, c := byHTTP(t, 1, nil, nil)
 	at, done := make(chan struct{}), make(chan struct{})
 	first := pod(t, f, "first", nil)
 	second := pod(t, f, "second", func(context.Context, Event) map[string]any { close(at); <-done; return nil })
@@ -118,7 +124,7 @@ func TestControlPlaneByHTTPWithFaults(t *testing.T) {
 				on.ServeHTTP(w, r)
 			}
 		})
-	})
+	}, nil)
 	first, second := pod(t, f, "first", nil), pod(t, f, "second", nil)
 	const sequences = 3
 	var contexts []string
@@ -136,7 +142,7 @@ func TestControlPlaneByHTTPWithFaults(t *testing.T) {
 // TestControlPlaneByHTTPFromReplicas: one of three replicas polls; when it is
 // gone another goes on.
 func TestControlPlaneByHTTPFromReplicas(t *testing.T) {
-	f, c := byHTTP(t, 3, nil)
+	f, c := byHTTP(t, 3, nil, nil)
 	at, done := make(chan struct{}), make(chan struct{})
 	pod(t, f, "first", nil)
 	pod(t, f, "second", func(context.Context, Event) map[string]any { close(at); <-done; return nil })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,3 +49,23 @@ func TestScriptPlaneAtAGateway(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "dev\ndev\nhardening\nhardening\n", string(text))
 }
+
+// TestAllByHTTP: a script that polls the gateway of the very stamp that polls
+// the control plane.
+func TestAllByHTTP(t *testing.T) {
+	tokens := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(tokens, "script"), []byte(Token), 0o600))
+	f, c := byHTTP(t, 1, nil, func(text string) string {
+		return strings.Replace(text, "roles: [control]", "roles: [control, execution]", 1) + "  - {name: control, ring: control}\n"
+	}, func(o *gateway.Options) { o.Rest.Tokens = tokens })
+	dir := t.TempDir()
+	runScript(t, dir, f.Stamp("control").Gateway().RESTURL()+"/p/script/api", `echo "$SERVICE" >>runs.txt`, "REGISTER=no")
+	shkeptncontext := c.Post(t, Trigger("tools", "control", "carts", "delivery", nil))
+	requireOnce(t, c, tools, shkeptncontext)
+	text, err := os.ReadFile(filepath.Join(dir, "runs.txt"))
+	require.NoError(t, err)
+	require.Equal(t, "carts\n", string(text))
+}
+
+// tools is a project whose work is done where the control plane is spoken for.
+var tools = Project{Name: "tools", Sequence: "delivery", Stages: []Stage{{Name: "control", Tasks: []string{"deployment"}}}}

@@ -119,8 +119,8 @@ func TestScriptPlaneIsKilled(t *testing.T) {
 	s := runScript(t, dir, c.Endpoint(), `echo x >>runs.txt; [ -e go ] || sleep 60`, "REGISTER=no")
 	first := c.Post(t, Trigger("sockshop", "dev", "carts", "delivery", nil))
 	require.Eventually(t, func() bool {
-		_, err := os.Stat(filepath.Join(dir, "runs.txt"))
-		return err == nil
+		text, err := os.ReadFile(filepath.Join(dir, "runs.txt"))
+		return err == nil && len(text) > 0
 	}, patience, 5*time.Millisecond)
 	s.kill()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "go"), nil, 0o600))
