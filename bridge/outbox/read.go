@@ -47,6 +47,9 @@ func (o *Outbox) newReader(ctx context.Context, out jetstream.Stream) (*reader, 
 	if r.routing, err = o.openRouting(ctx, info.State.LastSeq, func() uint64 { floor, _ := r.ledger.settled(); return floor }); err != nil {
 		return nil, err
 	}
+	o.mu.Lock()
+	o.routing = r.routing
+	o.mu.Unlock()
 	if r.backlog, err = r.open(ctx); err != nil {
 		return nil, err
 	}
@@ -155,7 +158,7 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 	if meta.NumDelivered == 1 {
 		r.o.metrics.captured.Inc()
 	}
-	router, err := r.routing.of(ctx, seq)
+	router, err := r.routing.of(ctx, seq, meta.Timestamp)
 	if err != nil {
 		return err
 	}

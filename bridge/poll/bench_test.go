@@ -187,3 +187,26 @@ func BenchmarkPost(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPut is a task on its way through the store: opened, started, finished.
+func BenchmarkPut(b *testing.B) {
+	s := newBench(b)
+	s.reg.polled = []string{deploy}
+	const many = 100
+	var n int
+	for b.Loop() {
+		var open, begin, end [][]byte
+		for range many {
+			n++
+			id := fmt.Sprint(n)
+			open = append(open, event(deploy, id, id, "one"))
+			begin = append(begin, event("sh.keptn.event.deployment.started", "s"+id, id, "one", id))
+			end = append(end, event("sh.keptn.event.deployment.finished", "f"+id, id, "one", id))
+		}
+		s.put(false, open...)
+		s.put(true, begin...)
+		s.put(true, end...)
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n), "µs/task")
+	require.Empty(b, s.poll("x", deploy).Events)
+}

@@ -107,9 +107,20 @@ func (s *Server) claim(ctx context.Context, key string, mine *receipt, window ti
 }
 
 func (s *Server) receipt(ctx context.Context, key string) (*receipt, error) {
-	m, err := s.open.Load().posts.GetLastMsgForSubject(ctx, postSubject+key)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", StreamPost, err)
+	limit, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	var m *jetstream.RawStreamMsg
+	for {
+		once, stop := context.WithTimeout(limit, askTimeout)
+		var err error
+		m, err = s.open.Load().posts.GetLastMsgForSubject(once, postSubject+key)
+		stop()
+		if err == nil {
+			break
+		}
+		if !s.again(limit, err) {
+			return nil, fmt.Errorf("read %s: %w", StreamPost, err)
+		}
 	}
 	r := &receipt{rev: m.Sequence}
 	if err := json.Unmarshal(m.Data, r); err != nil {

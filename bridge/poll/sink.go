@@ -52,12 +52,13 @@ func (s *Server) maybe(typ string) bool { return s.index.has(typ) || !s.index.is
 // something of others that are open.
 func (s *Server) Put(ctx context.Context, events []bridge.Passing) error {
 	var batch []*nats.Msg
+	opens := false // something in the batch
 	flush := func() error {
 		last, err := s.store(ctx, batch)
 		if err == nil && last > 0 {
-			err = s.index.await(ctx, last)
+			s.settle(ctx, last)
 		}
-		batch = batch[:0]
+		batch, opens = batch[:0], false
 		return err
 	}
 	for _, p := range events {
@@ -66,9 +67,10 @@ func (s *Server) Put(ctx context.Context, events []bridge.Passing) error {
 			continue // nobody could read it
 		}
 		if answers(e) {
-			// What it answers may be in the batch, and has to be known.
-			if err := flush(); err != nil {
-				return err
+			if opens { // what it answers, maybe, and has to be known
+				if err := flush(); err != nil {
+					return err
+				}
 			}
 			if !s.index.isLoaded() && !p.Local {
 				continue // nobody waits for this stamp to know
@@ -79,7 +81,7 @@ func (s *Server) Put(ctx context.Context, events []bridge.Passing) error {
 			batch = append(batch, s.notes(e)...)
 		}
 		if m := s.opening(p, e); m != nil {
-			batch = append(batch, m)
+			batch, opens = append(batch, m), true
 		}
 	}
 	return flush()
@@ -186,10 +188,17 @@ func (s *Server) answered(ctx context.Context, plane string, e *bridge.Event) er
 	if err != nil || last == 0 {
 		return err
 	}
+	s.settle(ctx, last)
+	return nil
+}
+
+// settle returns when what was stored up to a sequence is read, so that the next
+// poll knows of it; or after a while, for it is stored, and this replica reads it
+// when it can.
+func (s *Server) settle(ctx context.Context, last uint64) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	_ = s.index.await(ctx, last) // it is stored; this replica reads it when it can
-	return nil
+	_ = s.index.await(ctx, last) // as said
 }
 
 // readTime is how long it may take until what was stored is read.
