@@ -16,6 +16,7 @@ import (
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/live"
 	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/bridge/pull"
 	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/internal/run"
 	"github.com/ringway/ringway/topology"
@@ -26,6 +27,7 @@ type parts struct {
 	outbox *outbox.Outbox
 	inbox  *inbox.Inbox
 	tasks  *task.Tasks
+	pull   *pull.Client
 	live   *live.Carrier
 	asker  *canary.Asker
 	answer *canary.Answerer
@@ -144,6 +146,7 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		run  func(context.Context, func()) error
 	}{
 		{"tasks", p.tasks.Run},
+		{"pull", p.pull.Run},
 		{"inbox", p.inbox.Run},
 		{"canary answers", p.answer.Run},
 		{"live", p.live.Run},
@@ -174,6 +177,10 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		subscribers = func(subject string) []inbox.Subscriber { return c.external.behind(here(subject), subject) }
 	}
 	var err error
+	if p.pull, err = g.makePull(c, box, replicas, reg); err != nil {
+		return nil, err
+	}
+	sinks := append(g.sinks(), p.pull)
 	p.tasks, err = task.New(task.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
 		Send: func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
@@ -187,9 +194,8 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.inbox, err = inbox.New(inbox.Config{
-		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks,
+		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks, Sinks: sinks,
 		Subscribers: subscribers, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
-		Sinks:  g.sinks(),
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,
 		ReofferAfter: g.opts.Events.ReofferAfter, ReofferTimes: g.opts.Events.ReofferTimes,
@@ -199,7 +205,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Sinks: g.sinks(),
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Sinks: sinks,
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})

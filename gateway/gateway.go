@@ -80,7 +80,6 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 		return nil, fmt.Errorf("set up NATS: %w", err)
 	}
 	g.replicaMetrics()
-	g.setCalls(g.pollHandler())
 	return g, g.listen()
 }
 
@@ -210,6 +209,7 @@ func (g *Gateway) Status() Status {
 		s.Targets = targetStatus(p.outbox.Lanes())
 		s.Waiting = p.inbox.Waiting()
 		s.Tasks = p.tasks.List(tasksShown)
+		s.Polled = p.pull.States()
 		s.Peers = g.peerStatus(f.view, p.asker.Peers(), s.Links, time.Now())
 	}
 	s.judge()

@@ -33,6 +33,11 @@ type Options struct {
 	// ExternalCredentials is a credentials file for the NATS that the stamp had
 	// before (clients.mode external in the topology), if it asks for one.
 	ExternalCredentials string `yaml:"externalCredentials"`
+	// ControlPlanes says with what the control planes are called that the
+	// topology has this stamp poll (api.poll), by their names.
+	ControlPlanes map[string]ControlPlane `yaml:"controlPlanes"`
+	// Pull tunes how they are polled.
+	Pull Pull `yaml:"pull"`
 	// Replica says which of the stamp's replicas this process is. It is needed
 	// if the topology says that the stamp has more than one.
 	Replica Replica `yaml:"replica"`
@@ -76,6 +81,32 @@ type Listen struct {
 	Routes string `yaml:"routes"`
 	// LinkRoutes is the same for the link servers of a hub.
 	LinkRoutes string `yaml:"linkRoutes"`
+}
+
+// ControlPlane holds names of files. All but CA are read again when they are
+// used.
+type ControlPlane struct {
+	// TokenFile holds the x-token of the API.
+	TokenFile string `yaml:"tokenFile"`
+	// CA holds, as PEM, whom to trust instead of whom the system trusts.
+	CA string `yaml:"ca"`
+	// Cert and Key hold, as PEM, who we are, if the API asks.
+	Cert string `yaml:"cert"`
+	// Key belongs to Cert.
+	Key string `yaml:"key"`
+}
+
+// Pull tunes how control planes are polled.
+type Pull struct {
+	// Types lists the types of open events that are asked for, such as
+	// sh.keptn.event.deployment.triggered, besides those that planes are known
+	// to subscribe to.
+	Types []string `yaml:"types"`
+	// Interval is the time between two polls.
+	Interval time.Duration `yaml:"interval"`
+	// Settle is after what time an answer that was posted is in the control
+	// plane's mongodb-datastore at the latest, for those whose reply was lost.
+	Settle time.Duration `yaml:"settle"`
 }
 
 // Replica tells one process of a stamp from the others, and where those are.
@@ -222,7 +253,14 @@ func DefaultOptions() Options {
 			DoubtTime: 3 * time.Second, ReofferTimes: 1,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
-		Poll:      defaultPoll(),
+		Poll: defaultPoll(),
+		Pull: Pull{
+			Types: []string{
+				"sh.keptn.event.deployment.triggered", "sh.keptn.event.test.triggered", "sh.keptn.event.release.triggered",
+				"sh.keptn.event.rollback.triggered", "sh.keptn.event.action.triggered",
+			},
+			Interval: 2 * time.Second, Settle: 5 * time.Second,
+		},
 		StopGrace: 20 * time.Second,
 	}
 }
@@ -267,6 +305,9 @@ func (o Options) Validate() error {
 	}
 	o.Poll.validate(bad)
 	o.validateREST(bad)
+	if o.Pull.Interval <= 0 || o.Pull.Settle <= 0 {
+		bad("pull", "interval %s and settle %s must be positive", o.Pull.Interval, o.Pull.Settle)
+	}
 	switch o.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:

@@ -64,4 +64,9 @@ func (o *Options) CompletePaths(complete func(path string) string) {
 		targets[name] = t
 	}
 	o.Targets = targets
+	controls := map[string]ControlPlane{}
+	for name, c := range o.ControlPlanes {
+		controls[name] = ControlPlane{complete(c.TokenFile), complete(c.CA), complete(c.Cert), complete(c.Key)}
+	}
+	o.ControlPlanes = controls
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/bridge/live"
 	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/bridge/pull"
 	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/internal/run"
 )
@@ -229,7 +230,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	p.live = carrier
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
-	defer g.board.clear("tasks", "inbox", "canary answers", "outbox", "canary")
+	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "canary")
 	t := g.newTide(c)
 	delivering := make(chan struct{})
 	var s run.Stack
@@ -239,6 +240,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 		run  func(context.Context, func()) error
 	}{
 		{"tasks", p.tasks.Run},
+		{"pull", p.pull.Run},
 		{"inbox", t.anew(p.inbox.Run)},
 		{"canary answers", p.answer.Run},
 		{"outbox", t.anew(p.outbox.Run)},
@@ -307,6 +309,7 @@ func (g *Gateway) settled(ctx context.Context, c *conns) error {
 		{c.relay, outbox.StreamHold},
 		{c.relay, inbox.StreamState},
 		{c.relay, task.Stream},
+		{c.relay, pull.Stream},
 		{c.relay, deadletter.Stream},
 		{c.fed, inbox.StreamIn},
 	} {

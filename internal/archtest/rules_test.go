@@ -29,6 +29,7 @@ var imports = map[string][]string{
 	"bridge/tunnel":     {"bridge", "topology"},
 	"bridge/call":       {"topology"},
 	"bridge/poll":       {"bridge", "bridge/call", "internal/jstream", "topology"},
+	"bridge/pull":       {"bridge", "internal/jstream", "topology"},
 
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
@@ -37,7 +38,7 @@ var imports = map[string][]string{
 	"gateway": {
 		"auth", "auth/keystore",
 		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox",
-		"bridge/poll", "bridge/task", "bridge/tunnel",
+		"bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
 		"gateway/admin", "gateway/face", "gateway/node",
 		"internal/run",
 		"topology",
@@ -80,6 +81,7 @@ var imports = map[string][]string{
 var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
 	"gateway":         {"internal/demo", "internal/federation", "test/fed", "test/keptn"},
+	"bridge/pull":     {"test/keptn"},
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
@@ -107,7 +109,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
 			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,
@@ -133,7 +135,7 @@ var outsiders = []outsider{
 	},
 	{
 		"net/http",
-		[]string{"bridge/call", "bridge/plane", "bridge/poll", "bridge/tunnel", "gateway", "cmd", "test"},
+		[]string{"bridge/call", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/tunnel", "gateway", "cmd", "test"},
 		true,
 		"HTTP is spoken at the edge, and by what carries it",
 	},
@@ -141,7 +143,7 @@ var outsiders = []outsider{
 		"github.com/prometheus",
 		[]string{
 			"gateway", "test/fed",
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
 		},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",
