@@ -61,6 +61,11 @@ const (
 	HeaderFor = "Ringway-For"
 )
 
+// HeaderTaken marks an event in RW_OUT that was taken over from the stream of an
+// external NATS. It belongs behind what was captured up to then, in nanoseconds
+// since 1970. It stays in the stamp.
+const HeaderTaken = "Ringway-Taken"
+
 // Values of HeaderMode.
 const (
 	// ModeWait keeps the event until somebody subscribes to its subject.
@@ -89,6 +94,13 @@ func EventSubject(to, from topology.StampID, key string) string {
 
 // EventsFor matches every event sent to stamp to.
 func EventsFor(to topology.StampID) string { return prefix + kindEvent + "." + string(to) + ".>" }
+
+// EventFrom matches the event with key sent to stamp to, whoever sent it; the
+// second one matches offers of it.
+func EventFrom(to topology.StampID, key string) [2]string {
+	s := prefix + kindEvent + "." + string(to) + ".*." + key
+	return [2]string{s, s + ".*"}
+}
 
 // AckSubject is where from answers that it stored the event which to sent
 // with hop sequence seq.

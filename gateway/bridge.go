@@ -17,6 +17,7 @@ import (
 	"github.com/ringway/ringway/bridge/live"
 	"github.com/ringway/ringway/bridge/outbox"
 	"github.com/ringway/ringway/bridge/pull"
+	"github.com/ringway/ringway/bridge/takeover"
 	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/internal/run"
 	"github.com/ringway/ringway/topology"
@@ -31,6 +32,7 @@ type parts struct {
 	live   *live.Carrier
 	asker  *canary.Asker
 	answer *canary.Answerer
+	taken  *takeover.Takeover // nil: Ringway is the stamp's NATS itself
 }
 
 // conns are the bridge's connections to the local server, one an account, and to
@@ -151,8 +153,12 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		{"canary answers", p.answer.Run},
 		{"live", p.live.Run},
 		{"outbox", p.outbox.Run},
+		{"takeover", p.taken.Run},
 		{"canary", p.asker.Run},
 	} {
+		if part.name == "takeover" && p.taken == nil {
+			continue // Ringway is the stamp's NATS itself
+		}
 		s.Push(part.name, &keeper{name: part.name, run: part.run, board: g.board, log: g.log})
 	}
 	return s.Run(ctx, ready)
@@ -204,8 +210,12 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	if err != nil {
 		return nil, err
 	}
+	order, err := g.makeTakeover(c, p, replicas, reg)
+	if err != nil {
+		return nil, err
+	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Sinks: sinks,
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Order: order, Sinks: sinks,
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})

@@ -26,6 +26,8 @@ const (
 	surveyEvery = 5 * time.Second
 	// maxRemembered bounds of how many subjects is known what servers said.
 	maxRemembered = 10_000
+	// externalWait is how long is waited between two tries to connect.
+	externalWait = 250 * time.Millisecond
 	// maxExternal bounds the subscribers of one subject that are looked at.
 	maxExternal = 1024
 )
@@ -74,7 +76,8 @@ func (g *Gateway) external() (*clientele, error) {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	opts := []nats.Option{
-		nats.Name("ringway " + string(me.ID)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ErrorHandler(g.asyncError),
+		nats.Name("ringway " + string(me.ID)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.ReconnectWait(externalWait), nats.ReconnectJitter(externalWait/4, externalWait/4), nats.ErrorHandler(g.asyncError),
 	}
 	if file := g.opts.ExternalCredentials; file != "" {
 		opts = append(opts, nats.UserCredentials(file))

@@ -210,6 +210,7 @@ func (g *Gateway) Status() Status {
 		s.Waiting = p.inbox.Waiting()
 		s.Tasks = p.tasks.List(tasksShown)
 		s.Polled = p.pull.States()
+		s.Takeover, s.takeoverCauses = g.takeoverStatus(p)
 		s.Peers = g.peerStatus(f.view, p.asker.Peers(), s.Links, time.Now())
 	}
 	s.judge()

@@ -17,6 +17,7 @@ import (
 	"github.com/ringway/ringway/bridge/live"
 	"github.com/ringway/ringway/bridge/outbox"
 	"github.com/ringway/ringway/bridge/pull"
+	"github.com/ringway/ringway/bridge/takeover"
 	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/internal/run"
 )
@@ -230,7 +231,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	p.live = carrier
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
-	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "canary")
+	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "takeover", "canary")
 	t := g.newTide(c)
 	delivering := make(chan struct{})
 	var s run.Stack
@@ -244,8 +245,12 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 		{"inbox", t.anew(p.inbox.Run)},
 		{"canary answers", p.answer.Run},
 		{"outbox", t.anew(p.outbox.Run)},
+		{"takeover", p.taken.Run},
 		{"canary", p.asker.Run},
 	} {
+		if part.name == "takeover" && p.taken == nil {
+			continue // Ringway is the stamp's NATS itself
+		}
 		k := &keeper{name: part.name, run: part.run, board: g.board, log: g.log}
 		if part.name != "inbox" {
 			s.Push(part.name, k)
@@ -310,6 +315,7 @@ func (g *Gateway) settled(ctx context.Context, c *conns) error {
 		{c.relay, inbox.StreamState},
 		{c.relay, task.Stream},
 		{c.relay, pull.Stream},
+		{c.relay, takeover.Stream},
 		{c.relay, deadletter.Stream},
 		{c.fed, inbox.StreamIn},
 	} {

@@ -10,6 +10,7 @@ import (
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/outbox"
 	"github.com/ringway/ringway/bridge/pull"
+	"github.com/ringway/ringway/bridge/takeover"
 	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/topology"
 )
@@ -44,10 +45,13 @@ type Status struct {
 	Targets  []TargetStatus    `json:"targets"`
 	Tasks    []task.Task       `json:"tasks"` // given to other stamps and not over; the oldest
 	Waiting  []inbox.Waiting   `json:"waiting"`
-	Polled   []pull.State      `json:"polled,omitempty"`  // control planes that this stamp polls
-	Replica  *ReplicaStatus    `json:"replica,omitempty"` // of a stamp that has several
-	Store    []string          `json:"store"`             // what is wrong with the streams on the disk
-	Parts    map[string]string `json:"parts"`             // by name: "ok", or what is wrong
+	Polled   []pull.State      `json:"polled,omitempty"`   // control planes that this stamp polls
+	Replica  *ReplicaStatus    `json:"replica,omitempty"`  // of a stamp that has several
+	Store    []string          `json:"store"`              // what is wrong with the streams on the disk
+	Parts    map[string]string `json:"parts"`              // by name: "ok", or what is wrong
+	Takeover *takeover.State   `json:"takeover,omitempty"` // of what an external NATS keeps
+
+	takeoverCauses []string
 }
 
 // A TopologyStatus says which topology is in force.
@@ -124,6 +128,7 @@ func (s *Status) judge() {
 	s.Causes = append(s.Causes, pullCauses(s.Polled)...)
 	s.Causes = append(s.Causes, s.Replica.causes()...)
 	s.Causes = append(s.Causes, s.Store...)
+	s.Causes = append(s.Causes, s.takeoverCauses...)
 	slices.Sort(s.Causes)
 	switch {
 	case !s.Ready:

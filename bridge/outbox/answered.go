@@ -53,6 +53,12 @@ func (o *Outbox) Unanswered(triggered string) bool {
 // whether it is sure that no plane of this stamp has answered the task with this
 // id. It is not when ctx ends before.
 func (o *Outbox) NoAnswer(ctx context.Context, triggered string) bool {
+	return o.ReadAll(ctx) && o.Unanswered(triggered)
+}
+
+// ReadAll waits until everything is read that is captured by now. It returns
+// false when ctx ends before.
+func (o *Outbox) ReadAll(ctx context.Context) bool {
 	s, err := o.js.Stream(ctx, StreamOut)
 	if err != nil {
 		return false
@@ -66,10 +72,10 @@ func (o *Outbox) NoAnswer(ctx context.Context, triggered string) bool {
 		case <-tick.C:
 		}
 	}
-	return o.Unanswered(triggered)
+	return true
 }
 
-// readTick is how often NoAnswer looks how far the outbox has read.
+// readTick is how often ReadAll looks how far the outbox has read.
 const readTick = 5 * time.Millisecond
 
 // lacks reports whether it is sure that a task is not in the set.

@@ -31,7 +31,7 @@ type captured struct {
 // capture reads one message of RW_OUT, and routes it by router.
 func (o *Outbox) capture(m jetstream.Msg, router *bridge.Router, seq uint64, at time.Time) captured {
 	c := captured{seq: seq, at: at, subject: strings.TrimPrefix(m.Subject(), bridge.CapturePrefix)}
-	if !strings.HasPrefix(c.subject, "sh.keptn.") {
+	if !c.keptn() {
 		c.key = bridge.KeyOf(o.customID(m, seq), "", c.subject)
 		c.order = c.subject
 		c.decision = router.Custom(c.subject, topology.RouteDurable)
@@ -48,6 +48,9 @@ func (o *Outbox) capture(m jetstream.Msg, router *bridge.Router, seq uint64, at 
 	c.decision = router.Route(e)
 	return c
 }
+
+// keptn reports whether it was published under sh.keptn., event or not.
+func (c *captured) keptn() bool { return strings.HasPrefix(c.subject, "sh.keptn.") }
 
 // fits refuses an event that is to be sent and could never be.
 func (c *captured) fits(size int, limit int64) {

@@ -43,7 +43,7 @@ type Planes interface {
 	AfterCommit(then func())
 }
 
-// Config is what an Outbox needs. All fields but Metrics are required.
+// Config is what an Outbox needs. Fields are required unless they say otherwise.
 type Config struct {
 	Me     topology.StampID
 	Relay  *nats.Conn            // account RELAY of the local server, with JetStream
@@ -57,6 +57,7 @@ type Config struct {
 	Tasks       Tasks                 //
 	Planes      Planes                // nil: nobody wants to know
 	Sinks       []bridge.Sink         // get a copy of what they want; nil: none
+	Order       Order                 // nil: that of RW_OUT
 	AckTimeout  time.Duration         // how long a target may take to store an event; 0 is 2 s
 	Replicas    int                   // of the streams; 0 is 1
 	Log         *slog.Logger          //

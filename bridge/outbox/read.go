@@ -34,6 +34,7 @@ type reader struct {
 	seen    deliveries
 	stop    func()
 	sinks   []*feeder
+	stage   *stage // nil: RW_OUT has the order
 }
 
 // newReader begins to read what out has.
@@ -57,6 +58,9 @@ func (o *Outbox) newReader(ctx context.Context, out jetstream.Stream) (*reader, 
 		f := newFeeder(s, o.cfg.Log)
 		r.sinks = append(r.sinks, f)
 		o.wg.Go(func() { f.run(ctx) })
+	}
+	if o.cfg.Order != nil {
+		r.stage = r.newStage(ctx, o.cfg.Order)
 	}
 	if !r.byAck {
 		t := &trimmer{ledger: r.ledger, stream: out, log: o.cfg.Log, since: time.Now()}
@@ -105,7 +109,7 @@ func (r *reader) run(ctx context.Context) error {
 		if n == r.backlog {
 			r.o.readTo.Store(max(r.before, r.o.readTo.Load()))
 			r.o.answered.caughtUp(true)
-			r.o.cfg.Tasks.CaughtUp()
+			r.caughtUp(ctx)
 		}
 		m, err := r.next(ctx)
 		if ctx.Err() != nil {
@@ -118,6 +122,15 @@ func (r *reader) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// caughtUp says that all of the backlog was handed on.
+func (r *reader) caughtUp(ctx context.Context) {
+	if r.stage != nil {
+		r.stage.after(ctx, r.o.cfg.Tasks.CaughtUp)
+		return
+	}
+	r.o.cfg.Tasks.CaughtUp()
 }
 
 // next returns the next event. Where a consumer is gone or has lost a delivery,
@@ -171,11 +184,21 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 		}
 	}
 	r.o.readTo.Store(max(seq, r.o.readTo.Load()))
+	if r.stage != nil {
+		r.stage.put(ctx, m, ev)
+		return nil
+	}
+	r.settleOrRetry(ctx, m, ev)
+	return nil
+}
+
+// settleOrRetry handles an event; if that fails others go on, and it is tried
+// again.
+func (r *reader) settleOrRetry(ctx context.Context, m jetstream.Msg, ev captured) {
 	if err := r.handle(ctx, m, ev); err != nil && ctx.Err() == nil {
 		r.o.cfg.Log.Warn("event not settled, will try again", "err", err)
 		r.o.wg.Go(func() { r.retry(ctx, m, ev) })
 	}
-	return nil
 }
 
 // retry handles an event until it succeeds or ctx ends; others go on meanwhile.

@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"bridge/catch":      {"bridge", "topology"},
 	"bridge/canary":     {"bridge", "topology"},
 	"bridge/tunnel":     {"bridge", "topology"},
+	"bridge/takeover":   {"bridge", "internal/jstream"},
 	"bridge/call":       {"topology"},
 	"bridge/poll":       {"bridge", "bridge/call", "internal/jstream", "topology"},
 	"bridge/pull":       {"bridge", "internal/jstream", "topology"},
@@ -38,7 +39,7 @@ var imports = map[string][]string{
 	"gateway": {
 		"auth", "auth/keystore",
 		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox",
-		"bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
+		"bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 		"gateway/admin", "gateway/face", "gateway/node",
 		"internal/run",
 		"topology",
@@ -87,7 +88,7 @@ var inTests = map[string][]string{
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
 	"test/keptn":      {"gateway", "test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
-	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge", "gateway", "internal/demo", "topology"},
+	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge/takeover", "bridge", "gateway", "internal/demo", "topology"},
 }
 
 // An outsider is a package that is not ours and that only some of ours may
@@ -109,7 +110,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,
@@ -143,7 +144,7 @@ var outsiders = []outsider{
 		"github.com/prometheus",
 		[]string{
 			"gateway", "test/fed",
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 		},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",
