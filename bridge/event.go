@@ -28,6 +28,10 @@ type Event struct {
 	Service     string // data.service
 	Kind        Kind
 
+	// GivenBy is the stamp that gave the task which an Unaddressed event is
+	// about. Whoever routes the event finds that out; empty is not known.
+	GivenBy topology.StampID
+
 	body []byte
 }
 

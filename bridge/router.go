@@ -14,6 +14,8 @@ type Router struct {
 	view  *topology.View
 	rules []*rule
 	owner map[*topology.ControlPlane]note
+
+	reports []topology.StampID // where reports go that say nothing more
 }
 
 // A rule is a rule of a stage with what would be worked out for each event.
@@ -32,7 +34,7 @@ type note struct {
 
 // NewRouter returns the Router of the stamp that view belongs to.
 func NewRouter(view *topology.View) *Router {
-	r := &Router{view: view, owner: map[*topology.ControlPlane]note{}}
+	r := &Router{view: view, owner: map[*topology.ControlPlane]note{}, reports: reporters(view)}
 	for _, s := range view.Stages {
 		c := &rule{StageRule: s, order: s.Stamps, takes: []string{"rule " + s.Name + ": takes it"}}
 		if s.Deliver == topology.DeliverAny {
@@ -103,6 +105,9 @@ const (
 
 // Route decides where an event that a client of this stamp published goes.
 func (r *Router) Route(e *Event) Decision {
+	if e.Unaddressed() {
+		return r.report(e)
+	}
 	owner := r.view.ControlOf(e.Project)
 	if owner == nil {
 		return refuse(ReasonNoControl, fmt.Sprintf("no control plane owns project %q", e.Project))
@@ -296,6 +301,8 @@ func (r *Router) Accept(from topology.StampID, e *Event) Reason {
 	}
 	owner := r.view.ControlOf(e.Project)
 	switch {
+	case e.Unaddressed() && r.view.Me.Control:
+		return ReasonNone
 	case owner == nil:
 		return ReasonNoControl
 	case owner.Stamp == from && !e.Kind.FromControl():

@@ -110,6 +110,8 @@ func TestRoute(t *testing.T) {
 		"project deletion informs all":   {me: "ctl", typ: deleted, project: "p", want: "eu-dev apac-dev eu-prod apac-prod", offer: true},
 		"local answer informs the stage": {me: "ctl", typ: started, project: "p", stage: "prod", want: "eu-prod apac-prod", offer: true},
 		"report at home":                 {me: "ctl", typ: "sh.keptn.log.error", project: "p"},
+		"report at home, no project":     {me: "ctl", typ: "sh.keptn.log.error"},
+		"report, no project":             {me: "eu-dev", typ: "sh.keptn.log.error", want: "ctl other"},
 		"another control plane answers":  {me: "other", typ: started, project: "p", stage: "prod", want: "ctl"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringway/ringway/auth"
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/canary"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/inbox"
@@ -210,12 +211,17 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	if err != nil {
 		return nil, err
 	}
-	order, err := g.makeTakeover(c, p, replicas, reg)
+	in, err := jetstream.New(c.fed)
+	if err != nil {
+		return nil, fmt.Errorf("open jetstream: %w", err)
+	}
+	order, err := g.makeTakeover(in, c, p, replicas, reg)
 	if err != nil {
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Order: order, Sinks: sinks,
+		GivenBy:    func(task bridge.Key) topology.StampID { return g.givenBy(in, task) },
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})

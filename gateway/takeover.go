@@ -12,22 +12,21 @@ import (
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/outbox"
 	"github.com/ringway/ringway/bridge/takeover"
+	"github.com/ringway/ringway/topology"
 )
 
 // makeTakeover makes what follows the stream of an external NATS; nil where
 // Ringway is the stamp's NATS itself.
-func (g *Gateway) makeTakeover(c *conns, p *parts, replicas int, reg prometheus.Registerer) (outbox.Order, error) {
+func (g *Gateway) makeTakeover(in jetstream.JetStream, c *conns, p *parts, replicas int, reg prometheus.Registerer) (outbox.Order, error) {
 	if c.external == nil {
 		return nil, nil //nolint:nilnil // RW_OUT has the order
 	}
-	js, err := jetstream.New(c.fed)
-	if err != nil {
-		return nil, fmt.Errorf("open jetstream: %w", err)
-	}
+	var err error
 	p.taken, err = takeover.New(takeover.Config{
 		External: c.external.nc, Relay: c.relay,
 		Delivered: func(ctx context.Context, key bridge.Key) (bool, error) {
-			return delivered(ctx, js, bridge.EventFrom(g.opts.Stamp, key))
+			from, err := sentBy(ctx, in, g.opts.Stamp, key)
+			return from != "", err
 		},
 		ReadAll:  func(ctx context.Context) bool { return p.outbox.ReadAll(ctx) },
 		Replicas: replicas, Log: g.log.With("component", "takeover"), Metrics: reg,
@@ -38,22 +37,37 @@ func (g *Gateway) makeTakeover(c *conns, p *parts, replicas int, reg prometheus.
 	return p.taken, nil
 }
 
-// delivered reports whether RW_IN has an event on one of some subjects.
-func delivered(ctx context.Context, js jetstream.JetStream, subjects [2]string) (bool, error) {
+// sentBy returns which stamp sent an event to this one; empty if none.
+func sentBy(ctx context.Context, js jetstream.JetStream, me topology.StampID, key bridge.Key) (topology.StampID, error) {
 	in, err := js.Stream(ctx, inbox.StreamIn)
 	if err != nil {
-		return false, fmt.Errorf("open stream %s: %w", inbox.StreamIn, err)
+		return "", fmt.Errorf("open stream %s: %w", inbox.StreamIn, err)
 	}
-	for _, s := range subjects {
-		_, err := in.GetLastMsgForSubject(ctx, s)
-		if err == nil {
-			return true, nil
+	for _, s := range bridge.EventFrom(me, key) {
+		m, err := in.GetLastMsgForSubject(ctx, s)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
 		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			return false, fmt.Errorf("read stream %s: %w", inbox.StreamIn, err)
+		if err != nil {
+			return "", fmt.Errorf("read stream %s: %w", inbox.StreamIn, err)
+		}
+		if _, from, _, ok := bridge.Address(m.Subject); ok {
+			return from, nil
 		}
 	}
-	return false, nil
+	return "", nil
+}
+
+// givenBy returns which stamp gave a task to this one; empty if that is not
+// known.
+func (g *Gateway) givenBy(in jetstream.JetStream, task bridge.Key) topology.StampID {
+	ctx, cancel := context.WithTimeout(context.Background(), ask)
+	defer cancel()
+	from, err := sentBy(ctx, in, g.opts.Stamp, task)
+	if err != nil {
+		g.log.Warn("origin of a task not found", "task", task, "err", err)
+	}
+	return from
 }
 
 // takeoverStatus returns nil where there is nothing to take over, and what is

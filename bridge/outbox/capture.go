@@ -45,6 +45,11 @@ func (o *Outbox) capture(m jetstream.Msg, router *bridge.Router, seq uint64, at 
 	c.event = e
 	c.key = e.Key()
 	c.order = e.Context
+	if e.Unaddressed() && o.cfg.GivenBy != nil {
+		if key, ok := e.About(); ok {
+			e.GivenBy = o.cfg.GivenBy(key)
+		}
+	}
 	c.decision = router.Route(e)
 	return c
 }

@@ -58,10 +58,14 @@ type Config struct {
 	Planes      Planes                // nil: nobody wants to know
 	Sinks       []bridge.Sink         // get a copy of what they want; nil: none
 	Order       Order                 // nil: that of RW_OUT
-	AckTimeout  time.Duration         // how long a target may take to store an event; 0 is 2 s
-	Replicas    int                   // of the streams; 0 is 1
-	Log         *slog.Logger          //
-	Metrics     prometheus.Registerer // nil makes metrics that nobody sees
+	// GivenBy returns the stamp that sent this one the task with a key; empty if
+	// there is none. nil: nobody knows.
+	GivenBy func(task bridge.Key) topology.StampID
+
+	AckTimeout time.Duration         // how long a target may take to store an event; 0 is 2 s
+	Replicas   int                   // of the streams; 0 is 1
+	Log        *slog.Logger          //
+	Metrics    prometheus.Registerer // nil makes metrics that nobody sees
 }
 
 // An Outbox forwards the events of one stamp. Its methods are safe for
