@@ -160,6 +160,18 @@ func (c *credentials) push(srv *server.Server, names ...Account) error {
 	return nil
 }
 
+// keys returns the public keys of accounts, without SYS, which the server makes
+// first by itself.
+func (c *credentials) keys(names ...Account) []string {
+	var out []string
+	for _, name := range names {
+		if name != SYS {
+			out = append(out, c.key(name))
+		}
+	}
+	return out
+}
+
 // localAccounts and linkAccounts are the accounts that each server knows.
 func localAccounts() []Account { return []Account{SYS, FED, APP, RELAY, DELIVER} }
 func linkAccounts() []Account  { return []Account{SYS, FED} }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -40,9 +41,11 @@ func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 
 // transient reports whether a connection that was not made may be made the next
 // time: on a busy machine a server takes its client for idle in the middle of the
-// greeting and pings it, which the client does not expect.
+// greeting and pings it, which the client does not expect, or has waited for its
+// CONNECT for too long, and closes the pipe.
 func transient(err error) bool {
-	return errors.Is(err, nats.ErrTimeout) || strings.Contains(err.Error(), "got 'PING'")
+	return errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.ErrClosedPipe) ||
+		strings.Contains(err.Error(), "got 'PING'") || strings.Contains(err.Error(), "Authentication Timeout")
 }
 
 // patience is how long a connection within the process may take, in all.

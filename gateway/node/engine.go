@@ -26,10 +26,21 @@ type starter struct {
 
 // start runs a server made from o until stop. It returns when the server
 // serves, or with the cause if it does not in time.
-func (s starter) start(ctx context.Context, what string, o *server.Options) (*engine, error) {
+//
+// It has the server make accounts, by their keys, before anybody connects. Made
+// for the first who needs them, as is usual, one that two ask for at once may be
+// given to the second before its signing keys are known (nats-server 2.15,
+// buildInternalAccount), who is refused then: Authorization Violation.
+func (s starter) start(ctx context.Context, what string, o *server.Options, accounts ...string) (*engine, error) {
 	srv, err := server.NewServer(o)
 	if err != nil {
 		return nil, fmt.Errorf("make %s: %w", what, err)
+	}
+	for _, key := range accounts {
+		if _, err := srv.LookupAccount(key); err != nil {
+			srv.Shutdown()
+			return nil, fmt.Errorf("make %s: account %s: %w", what, key, err)
+		}
 	}
 	e := &engine{srv, newServerLog(s.log.With("component", what), s.note)}
 	srv.SetLoggerV2(e.log, false, false, false)

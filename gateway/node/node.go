@@ -146,7 +146,7 @@ func (n *Node) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := n.start.start(ctx, "local server", o)
+	e, err := n.start.start(ctx, "local server", o, p.creds.keys(localAccounts()...)...)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (n *Node) startLink(ctx context.Context, p *plan) error {
 	}
 	// A setting of the whole process, and the same for every Node in it.
 	server.SetGatewaysSolicitDelay(gatewayDelay)
-	e, err := n.start.start(ctx, "link server", o)
+	e, err := n.start.start(ctx, "link server", o, p.creds.keys(linkAccounts()...)...)
 	if err != nil {
 		return err
 	}
