@@ -184,7 +184,10 @@ func (in *Inbox) declined(ctx context.Context, cl *claim) error {
 	} else if err == nil {
 		err = in.bury(ctx, a, bridge.ReasonNoPlane, []string{fmt.Sprintf("nobody subscribed to %s for %s", cl.subject, a.within)})
 	}
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		in.vanished(cl.seq)
+	case err != nil:
 		return err
 	}
 	delete(in.claims.without, cl.seq)
@@ -210,7 +213,7 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 	a, err := in.reread(ctx, answer.seq)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		in.fresh = append(in.fresh, answer.seq)
+		in.vanished(answer.seq)
 	case err != nil:
 		return err
 	case !in.heeded(a.subject):

@@ -109,6 +109,8 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 			if g := in.givens.byID[a.id]; g != nil {
 				g.times = d.times
 			}
+		} else {
+			in.vanished(d.w.seq)
 		}
 		in.forgetDoubt(d)
 	}
@@ -130,7 +132,7 @@ func (in *Inbox) leaveDoubt(ctx context.Context, d *doubt, why string, now time.
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		in.fresh = append(in.fresh, d.w.seq)
+		in.vanished(d.w.seq)
 	case err != nil:
 		return err
 	}

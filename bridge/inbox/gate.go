@@ -59,7 +59,7 @@ func (in *Inbox) readmit(ctx context.Context) error {
 		delete(in.held, seq)
 		a, err := in.reread(ctx, seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			in.fresh = append(in.fresh, seq)
+			in.vanished(seq)
 			continue
 		}
 		if err == nil {

@@ -100,7 +100,7 @@ func (in *Inbox) advanceContext(ctx context.Context, c string) error {
 		in.nBehind--
 		in.stale = true
 		if err != nil {
-			in.fresh = append(in.fresh, w.seq)
+			in.vanished(w.seq)
 			continue
 		}
 		a.id, a.context = w.id, w.context

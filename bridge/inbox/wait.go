@@ -175,8 +175,7 @@ func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time
 		a, err := in.reread(ctx, w.seq)
 		switch {
 		case errors.Is(err, jetstream.ErrMsgNotFound):
-			in.cfg.Log.Error("waiting event is gone from its stream", "stream", StreamIn, "n", w.seq)
-			in.fresh = append(in.fresh, w.seq)
+			in.vanished(w.seq)
 		case err != nil:
 			return err
 		case expired:
@@ -207,6 +206,13 @@ func (in *Inbox) mustFollow(w *waiter) bool {
 	w.gone = false
 	in.fallBehind(w)
 	return true
+}
+
+// vanished settles an event that is in its stream no more: somebody else has
+// removed it, or a disk has lost it.
+func (in *Inbox) vanished(seq uint64) {
+	in.cfg.Log.Error("event is gone from its stream before it was settled", "stream", StreamIn, "n", seq)
+	in.fresh = append(in.fresh, seq)
 }
 
 func (in *Inbox) reread(ctx context.Context, seq uint64) (arrival, error) {
