@@ -27,7 +27,7 @@ import (
 	"github.com/ringway/ringway/topology"
 )
 
-// separateReplicas is a hub and a leaf of three replicas.
+// separateReplicas is a hub and a leaf of some replicas.
 const separateReplicas = `
 apiVersion: ringway/v1
 kind: Topology
@@ -36,7 +36,7 @@ geos: [eu]
 rings: [dev]
 stamps:
   - {name: control, geo: eu, ring: dev, roles: [control], link: {kind: hub, advertise: {leafnode: "A1"}}}
-  - {name: edge, geo: eu, ring: dev, replicas: 3, link: {via: [control]}}
+  - {name: edge, geo: eu, ring: dev, replicas: N, link: {via: [control]}}
 controlPlanes: [{name: keptn, stamp: control}]
 stages: [{name: dev, ring: dev}]
 `
@@ -56,19 +56,25 @@ type crew struct {
 
 func newCrew(t *testing.T) *crew {
 	t.Helper()
+	return newCrewOf(t, 3)
+}
+
+// newCrewOf is a crew of n replicas.
+func newCrewOf(t *testing.T, n int) *crew {
+	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "ringway")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/ringway/ringway/cmd/ringway").CombinedOutput() //nolint:gosec // our own
 	require.NoError(t, err, string(out))
 	hub := natstest.Addr(t)
-	text := strings.ReplaceAll(separateReplicas, "A1", hub)
+	text := strings.NewReplacer("A1", hub, "replicas: N", fmt.Sprint("replicas: ", n)).Replace(separateReplicas)
 	mesh, err := topology.Parse("topology.yaml", []byte(text))
 	require.NoError(t, err)
 	store, err := keystore.Init(filepath.Join(dir, "keys"), mesh.Name, time.Now(), nil)
 	require.NoError(t, err)
 	c := &crew{t: t, done: make(chan struct{})}
 	var peers []string
-	for range 3 {
+	for range n {
 		peers = append(peers, natstest.Addr(t))
 	}
 	add := func(stamp, name, extra string) *process {
@@ -86,9 +92,9 @@ func newCrew(t *testing.T) *crew {
 		return p
 	}
 	c.control = add("control", "control", fmt.Sprintf("|leafnode: %q", hub))
-	for i := range 3 {
+	for i := range n {
 		c.edge = append(c.edge, add("edge", fmt.Sprintf("edge-%d", i),
-			fmt.Sprintf("replica: {name: edge-%d, peers: [%q, %q, %q]}|routes: %q", i, peers[0], peers[1], peers[2], peers[i])))
+			fmt.Sprintf("replica: {name: edge-%d, peers: [%s]}|routes: %q", i, strings.Join(peers, ", "), peers[i])))
 	}
 	require.NoError(t, store.Close())
 	c.control.start()
@@ -161,7 +167,7 @@ func (c *crew) whole() {
 	require.Eventually(c.t, func() bool {
 		for _, p := range c.edge {
 			s := p.status()
-			if s.Replica == nil || s.Replica.Reached != 3 || !s.Replica.Quorum {
+			if s.Replica == nil || s.Replica.Reached != len(c.edge) || !s.Replica.Quorum {
 				return false
 			}
 		}
