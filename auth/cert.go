@@ -27,8 +27,10 @@ const (
 	CertificateLife = 365 * 24 * time.Hour
 )
 
-// skew is how far the clocks of stamps may be apart.
-const skew = 5 * time.Minute
+// skew is how far the clocks of stamps may be apart: a certificate that was just
+// made counts also where it is some time earlier. An hour is what a wrong time
+// zone or summer time makes.
+const skew = 2 * time.Hour
 
 // ErrNoAuthorityKey reports that a hub needs a certificate and the key of the
 // CA is not at hand. It is permanent until somebody brings certificates.

@@ -31,7 +31,9 @@ type Options struct {
 	// line. Only what differs is given.
 	Reach map[topology.StampID]topology.Advertise `yaml:"reach"`
 	// ExternalCredentials is a credentials file for the NATS that the stamp had
-	// before (clients.mode external in the topology), if it asks for one.
+	// before (clients.mode external in the topology), if it asks for one. Its
+	// user should be allowed $JS.API.STREAM.INFO.keptn and
+	// $JS.API.CONSUMER.*.keptn.> in a stamp with a control plane.
 	ExternalCredentials string `yaml:"externalCredentials"`
 	// ControlPlanes says with what the control planes are called that the
 	// topology has this stamp poll (api.poll), by their names.

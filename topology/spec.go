@@ -87,7 +87,7 @@ type AdvertiseSpec struct {
 // A ClientsSpec says how a stamp's own clients get their NATS.
 type ClientsSpec struct {
 	Mode     string   `yaml:"mode" json:"mode,omitempty" jsonschema:"enum=embedded,enum=external" jsonschema_description:"embedded: Ringway is their server; external: Ringway attaches to the one that is there. embedded if not given."`
-	URL      string   `yaml:"url" json:"url,omitempty" jsonschema_description:"external: the server as its clients call it, nats://host:port. The gateway is one of them: it asks on $SYS.REQ.ACCOUNT.PING.CONNZ what the others have pending."`
+	URL      string   `yaml:"url" json:"url,omitempty" jsonschema_description:"external: the server as its clients call it, nats://host:port. The gateway is one of them: it asks on $SYS.REQ.ACCOUNT.PING.CONNZ what the others have pending. It follows stream keptn, where there is one, for what was published while it could not hear it."`
 	Leafnode string   `yaml:"leafnode" json:"leafnode,omitempty" jsonschema_description:"external: its leafnode listener, nats-leaf://host:port; if not given the host of url and port 7422."`
 	Sources  []string `yaml:"sources" json:"sources,omitempty" jsonschema_description:"CIDRs from which clients without credentials may connect; private and loopback ranges if not given."`
 }

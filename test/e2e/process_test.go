@@ -47,6 +47,7 @@ type process struct {
 	stamp  string
 	admin  string
 	client string
+	env    []string // nil is this process's
 	cmd    *exec.Cmd
 	log    *os.File
 }
@@ -55,7 +56,7 @@ type process struct {
 func (p *process) start() {
 	p.t.Helper()
 	p.cmd = exec.CommandContext(p.t.Context(), p.binary, "run", "--config", filepath.Join(p.dir, "gateway.yaml")) //nolint:gosec // built by this test
-	p.cmd.Stderr = p.log
+	p.cmd.Stderr, p.cmd.Env = p.log, p.env
 	require.NoError(p.t, p.cmd.Start())
 	require.Eventually(p.t, func() bool {
 		code, _ := p.get("/readyz")
@@ -114,6 +115,17 @@ func processes(t *testing.T) map[string]*process {
 	binary := filepath.Join(dir, "ringway")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/ringway/ringway/cmd/ringway").CombinedOutput() //nolint:gosec // our own
 	require.NoError(t, err, string(out))
+	all := prepareProcesses(t, binary)
+	for _, p := range all {
+		p.start()
+	}
+	return all
+}
+
+// prepareProcesses is processes without starting any.
+func prepareProcesses(t *testing.T, binary string) map[string]*process {
+	t.Helper()
+	dir := t.TempDir()
 	addrs := map[string]string{}
 	text := regexp.MustCompile(`A\d`).ReplaceAllStringFunc(separate, func(name string) string {
 		addrs[name] = natstest.Addr(t)
@@ -138,11 +150,11 @@ func processes(t *testing.T) map[string]*process {
 	}
 	require.NoError(t, store.Close())
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "keys")), "no process has the keys")
-	for _, p := range all {
-		p.start()
-	}
 	t.Cleanup(func() {
 		for _, p := range all {
+			if p.cmd == nil {
+				continue // was not started
+			}
 			p.kill()
 			if t.Failed() {
 				log, _ := os.ReadFile(p.log.Name())
@@ -206,7 +218,11 @@ type trial struct {
 
 func newTrial(t *testing.T) *trial {
 	t.Helper()
-	all := processes(t)
+	return newTrialOf(t, processes(t))
+}
+
+func newTrialOf(t *testing.T, all map[string]*process) *trial {
+	t.Helper()
 	return &trial{
 		t: t, all: all, keptn: all["control"].connect(),
 		hub: newPlane(all["hub"], triggered), wss: newPlane(all["wss"], triggered), answers: newPlane(all["control"], finished),
