@@ -32,8 +32,9 @@ type Options struct {
 	Reach map[topology.StampID]topology.Advertise `yaml:"reach"`
 	// ExternalCredentials is a credentials file for the NATS that the stamp had
 	// before (clients.mode external in the topology), if it asks for one. Its
-	// user should be allowed $JS.API.STREAM.INFO.keptn and
-	// $JS.API.CONSUMER.*.keptn.> in a stamp with a control plane.
+	// user should be allowed $SYS.REQ.ACCOUNT.PING.CONNZ, and in a stamp with a
+	// control plane $JS.API.STREAM.INFO.keptn, $JS.API.CONSUMER.*.keptn.> and
+	// $JS.API.CONSUMER.MSG.NEXT.keptn.>.
 	ExternalCredentials string `yaml:"externalCredentials"`
 	// ControlPlanes says with what the control planes are called that the
 	// topology has this stamp poll (api.poll), by their names.

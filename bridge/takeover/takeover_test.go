@@ -231,6 +231,32 @@ func TestStreamThatMayNotBeRead(t *testing.T) {
 		w.state(func(s takeover.State) bool { return s.Absent && s.Err != "" })
 		require.True(t, w.take.May(keyOf("1"), time.Now()))
 	})
+	t.Run("no more permission than it needs", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, func(o *server.Options) {
+			o.Users = []*server.User{{Username: "all", Password: "all"}, {Username: "us", Password: "us", Permissions: &server.Permissions{
+				Publish: &server.SubjectPermission{Allow: []string{
+					"$JS.API.STREAM.INFO.keptn", "$JS.API.CONSUMER.*.keptn.>", "$JS.API.CONSUMER.MSG.NEXT.keptn.>",
+				}},
+				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+			}}}
+		})
+		w.client(nats.UserInfo("all", "all"))
+		w.stream()
+		w.options = []nats.Option{nats.UserInfo("us", "us")}
+		w.start()
+		w.following()
+		w.publish("1")
+		w.take.Heard(keyOf("local"), time.Now())
+		require.Eventually(t, func() bool { return w.take.May(keyOf("local"), time.Now()) }, soon, 10*time.Millisecond, "it may ask for the end")
+		w.arrives("1")
+		w.stop()
+		s, err := w.js.Stream(t.Context(), "keptn")
+		require.NoError(t, err)
+		for name := range s.ConsumerNames(t.Context()).Name() {
+			require.Fail(t, "a consumer is left", name)
+		}
+	})
 	t.Run("no permission", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, func(o *server.Options) {
