@@ -73,7 +73,7 @@ func TestWrongClock(t *testing.T) {
 		t.Skip("builds Go's library anew")
 	}
 	const hour = time.Hour
-	all := prepareProcesses(t, clockBinary(t))
+	all := prepareProcesses(t, clockBinary(t), separate)
 	all["wss"].clock(-hour)
 	all["hub"].clock(hour)
 	for _, p := range all {
@@ -107,4 +107,29 @@ func TestWrongClock(t *testing.T) {
 		return s.Condition == gateway.ConditionDegraded && strings.Contains(fmt.Sprint(s.Causes), "clock")
 	}, fed.Patience, 100*time.Millisecond, "%v", all["control"].status().Causes)
 	t.Log(all["control"].status().Causes)
+}
+
+// TestWrongClockOfAReplica: the clocks of three replicas are an hour off each
+// other, and the active one is killed.
+func TestWrongClockOfAReplica(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds Go's library anew")
+	}
+	c := prepareCrew(t, clockBinary(t), 3)
+	c.edge[0].clock(-time.Hour)
+	c.edge[2].clock(time.Hour)
+	c.start()
+	c.whole()
+	active := c.active()
+	c.load((active + 1) % 3)
+	for range 2 {
+		killed := c.active()
+		if killed == (active+1)%3 {
+			break // the one whose clients publish
+		}
+		c.step(fmt.Sprintf("replica %d is killed", killed), 10*time.Second, c.edge[killed].kill)
+		c.edge[killed].start()
+		c.whole()
+	}
+	c.finish()
 }

@@ -10,6 +10,14 @@ import (
 	"github.com/ringway/ringway/test/fed"
 )
 
+// newCrewOf is a crew of n replicas.
+func newCrewOf(t *testing.T, n int) *crew {
+	t.Helper()
+	c := prepareCrew(t, newBinary(t), n)
+	c.start()
+	return c
+}
+
 // TestTwoOfFiveReplicas: two of five are killed at once, the active one among
 // them; the other three go on.
 func TestTwoOfFiveReplicas(t *testing.T) {

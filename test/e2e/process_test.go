@@ -111,23 +111,28 @@ func (p *process) connect() *nats.Conn {
 // processes starts one process for each stamp of separate.
 func processes(t *testing.T) map[string]*process {
 	t.Helper()
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "ringway")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/ringway/ringway/cmd/ringway").CombinedOutput() //nolint:gosec // our own
-	require.NoError(t, err, string(out))
-	all := prepareProcesses(t, binary)
+	all := prepareProcesses(t, newBinary(t), separate)
 	for _, p := range all {
 		p.start()
 	}
 	return all
 }
 
-// prepareProcesses is processes without starting any.
-func prepareProcesses(t *testing.T, binary string) map[string]*process {
+// newBinary builds the program.
+func newBinary(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "ringway")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/ringway/ringway/cmd/ringway").CombinedOutput() //nolint:gosec // our own
+	require.NoError(t, err, string(out))
+	return binary
+}
+
+// prepareProcesses is processes of another topology without starting any.
+func prepareProcesses(t *testing.T, binary, declared string) map[string]*process {
 	t.Helper()
 	dir := t.TempDir()
 	addrs := map[string]string{}
-	text := regexp.MustCompile(`A\d`).ReplaceAllStringFunc(separate, func(name string) string {
+	text := regexp.MustCompile(`A\d`).ReplaceAllStringFunc(declared, func(name string) string {
 		addrs[name] = natstest.Addr(t)
 		return addrs[name]
 	})

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -59,13 +58,10 @@ func newCrew(t *testing.T) *crew {
 	return newCrewOf(t, 3)
 }
 
-// newCrewOf is a crew of n replicas.
-func newCrewOf(t *testing.T, n int) *crew {
+// prepareCrew is newCrewOf without starting any.
+func prepareCrew(t *testing.T, binary string, n int) *crew {
 	t.Helper()
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "ringway")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/ringway/ringway/cmd/ringway").CombinedOutput() //nolint:gosec // our own
-	require.NoError(t, err, string(out))
 	hub := natstest.Addr(t)
 	text := strings.NewReplacer("A1", hub, "replicas: N", fmt.Sprint("replicas: ", n)).Replace(separateReplicas)
 	mesh, err := topology.Parse("topology.yaml", []byte(text))
@@ -97,18 +93,22 @@ func newCrewOf(t *testing.T, n int) *crew {
 			fmt.Sprintf("replica: {name: edge-%d, peers: [%s]}|routes: %q", i, strings.Join(peers, ", "), peers[i])))
 	}
 	require.NoError(t, store.Close())
+	return c
+}
+
+func (c *crew) start() {
+	c.t.Helper()
+	c.t.Cleanup(c.end)
 	c.control.start()
 	for _, p := range c.edge {
 		p.start()
 	}
-	t.Cleanup(c.end)
-	return c
 }
 
 // end stops everything and shows logs if the test failed.
 func (c *crew) end() {
 	for _, p := range append(c.edge, c.control) {
-		if p.cmd.ProcessState == nil {
+		if p.cmd != nil && p.cmd.ProcessState == nil {
 			p.kill()
 		}
 		if c.t.Failed() {
