@@ -211,9 +211,9 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	if err != nil {
 		return nil, err
 	}
-	in, err := jetstream.New(c.fed)
+	in, err := newArrivals(me, c.fed)
 	if err != nil {
-		return nil, fmt.Errorf("open jetstream: %w", err)
+		return nil, err
 	}
 	order, err := g.makeTakeover(in, c, p, replicas, reg)
 	if err != nil {

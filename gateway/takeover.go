@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,7 +19,7 @@ import (
 
 // makeTakeover makes what follows the stream of an external NATS; nil where
 // Ringway is the stamp's NATS itself.
-func (g *Gateway) makeTakeover(in jetstream.JetStream, c *conns, p *parts, replicas int, reg prometheus.Registerer) (outbox.Order, error) {
+func (g *Gateway) makeTakeover(in *arrivals, c *conns, p *parts, replicas int, reg prometheus.Registerer) (outbox.Order, error) {
 	if c.external == nil {
 		return nil, nil //nolint:nilnil // RW_OUT has the order
 	}
@@ -25,7 +27,7 @@ func (g *Gateway) makeTakeover(in jetstream.JetStream, c *conns, p *parts, repli
 	p.taken, err = takeover.New(takeover.Config{
 		External: c.external.nc, Relay: c.relay,
 		Delivered: func(ctx context.Context, key bridge.Key) (bool, error) {
-			from, err := sentBy(ctx, in, g.opts.Stamp, key)
+			from, err := in.sender(ctx, key)
 			return from != "", err
 		},
 		ReadAll:  func(ctx context.Context) bool { return p.outbox.ReadAll(ctx) },
@@ -37,13 +39,45 @@ func (g *Gateway) makeTakeover(in jetstream.JetStream, c *conns, p *parts, repli
 	return p.taken, nil
 }
 
-// sentBy returns which stamp sent an event to this one; empty if none.
-func sentBy(ctx context.Context, js jetstream.JetStream, me topology.StampID, key bridge.Key) (topology.StampID, error) {
-	in, err := js.Stream(ctx, inbox.StreamIn)
+// arrivals knows what other stamps have sent to this one. It is safe for
+// concurrent use.
+type arrivals struct {
+	me topology.StampID
+	js jetstream.JetStream // of FED
+
+	mu     sync.Mutex // guards the following field
+	stream jetstream.Stream
+}
+
+func newArrivals(me topology.StampID, fed *nats.Conn) (*arrivals, error) {
+	js, err := jetstream.New(fed)
 	if err != nil {
-		return "", fmt.Errorf("open stream %s: %w", inbox.StreamIn, err)
+		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
-	for _, s := range bridge.EventFrom(me, key) {
+	return &arrivals{me: me, js: js}, nil
+}
+
+// open returns RW_IN.
+func (a *arrivals) open(ctx context.Context) (jetstream.Stream, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stream == nil {
+		s, err := a.js.Stream(ctx, inbox.StreamIn)
+		if err != nil {
+			return nil, fmt.Errorf("open stream %s: %w", inbox.StreamIn, err)
+		}
+		a.stream = s
+	}
+	return a.stream, nil
+}
+
+// sender returns which stamp sent an event to this one; empty if none.
+func (a *arrivals) sender(ctx context.Context, key bridge.Key) (topology.StampID, error) {
+	in, err := a.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, s := range bridge.EventFrom(a.me, key) {
 		m, err := in.GetLastMsgForSubject(ctx, s)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
@@ -60,10 +94,10 @@ func sentBy(ctx context.Context, js jetstream.JetStream, me topology.StampID, ke
 
 // givenBy returns which stamp gave a task to this one; empty if that is not
 // known.
-func (g *Gateway) givenBy(in jetstream.JetStream, task bridge.Key) topology.StampID {
+func (g *Gateway) givenBy(in *arrivals, task bridge.Key) topology.StampID {
 	ctx, cancel := context.WithTimeout(context.Background(), ask)
 	defer cancel()
-	from, err := sentBy(ctx, in, g.opts.Stamp, task)
+	from, err := in.sender(ctx, task)
 	if err != nil {
 		g.log.Warn("origin of a task not found", "task", task, "err", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,6 +21,9 @@ const (
 	readTime = 2 * time.Second
 	// maxFeed is how many events are put into RW_OUT at once.
 	maxFeed = 256
+	// maxAsking is about how many events it is asked at once whether we delivered
+	// them.
+	maxAsking = 32
 	// feedAgain is after what time an event that was put into RW_OUT and did not
 	// come out is put there again.
 	feedAgain = 10 * time.Second
@@ -37,31 +41,51 @@ func (f *follower) feed(ctx context.Context) {
 	reading, cancel := context.WithTimeout(ctx, readTime)
 	f.t.cfg.ReadAll(reading) // what is there and not read is put there twice
 	cancel()
-	var batch []*entry
-	for _, e := range f.queue {
-		if len(batch) == maxFeed || now.Sub(e.read) < grace {
-			break
-		}
-		if e.pass {
-			continue
-		}
-		if f.t.marks.has(e.key) {
-			break // what comes after it has another place
-		}
-		ours, err := f.t.cfg.Delivered(ctx, e.key)
-		if err != nil {
-			f.fail(err)
-			break
-		}
-		if ours {
-			e.pass = true
-			continue
-		}
-		batch = append(batch, e)
-	}
-	if err := f.put(ctx, batch); err != nil {
+	if err := f.put(ctx, f.strangers(ctx, f.missing(now))); err != nil {
 		f.fail(err)
 	}
+}
+
+// missing returns the first events of the queue that were not captured.
+func (f *follower) missing(now time.Time) (out []*entry) {
+	for _, e := range f.queue {
+		switch {
+		case len(out) == maxFeed, now.Sub(e.read) < grace:
+			return out
+		case e.pass:
+		case f.t.marks.has(e.key):
+			return out // what comes after it has another place
+		default:
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// strangers returns the first of all that were not delivered by us. Each takes a
+// question, so several are asked at once.
+func (f *follower) strangers(ctx context.Context, all []*entry) (out []*entry) {
+	errs := make([]error, len(all))
+	var asking sync.WaitGroup
+	room := make(chan struct{}, maxAsking)
+	for i, e := range all {
+		room <- struct{}{}
+		asking.Go(func() {
+			e.pass, errs[i] = f.t.cfg.Delivered(ctx, e.key)
+			<-room
+		})
+	}
+	asking.Wait()
+	for i, e := range all {
+		if errs[i] != nil {
+			f.fail(errs[i])
+			return out
+		}
+		if !e.pass {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 func (f *follower) fail(err error) {

@@ -23,7 +23,7 @@ const External = "keptn"
 type Config struct {
 	External *nats.Conn // a client of the external NATS; it may be away
 	Relay    *nats.Conn // account RELAY of the local server, with JetStream
-	// Delivered reports whether the event with a key was brought into this stamp
+	// Delivered reports, to several at once, whether the event with a key was brought into this stamp
 	// by us.
 	Delivered func(ctx context.Context, key bridge.Key) (bool, error)
 	// ReadAll waits until everything that is captured by now was told by Heard;

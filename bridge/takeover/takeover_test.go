@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ type world struct {
 	come    chan jetstream.Msg // what is stored in RW_OUT
 	ours    map[bridge.Key]bool
 	take    *takeover.Takeover
+	hears   atomic.Pointer[takeover.Takeover] // the same, for who reads RW_OUT
 	stop    func()
 	options []nats.Option
 }
@@ -60,7 +62,9 @@ func newWorld(t *testing.T, edit ...func(*server.Options)) *world {
 		e, err := bridge.Parse(subject, m.Data())
 		require.NoError(t, err)
 		w.come <- m
-		w.take.Heard(e.Key(), time.Now())
+		if take := w.hears.Load(); take != nil {
+			take.Heard(e.Key(), time.Now())
+		}
 	})
 	require.NoError(t, err)
 	t.Cleanup(read.Stop)
@@ -94,6 +98,7 @@ func (w *world) start() {
 		Log:       slog.New(slog.DiscardHandler),
 	})
 	require.NoError(w.t, err)
+	w.hears.Store(w.take)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.take.Run(ctx, func() {}) }()
