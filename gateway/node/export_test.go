@@ -45,3 +45,9 @@ func GivesUp(after time.Duration, lines ...string) bool {
 	}
 	return d.givenUp(now.Add(after))
 }
+
+// AccountsMade returns how many accounts the local server has made.
+func (n *Node) AccountsMade() int { return n.running().NumLoadedAccounts() }
+
+// Transient reports whether a connection that failed so is tried again.
+func Transient(err error) bool { return transient(err) }
