@@ -53,11 +53,11 @@ type Config struct {
 	// restart go where it would have gone. nil: the Router decides anew.
 	Eras        Eras
 	State       string
-	DeadLetters DeadLetters           // where refused events go
-	Tasks       Tasks                 //
-	Planes      Planes                // nil: nobody wants to know
-	Sinks       []bridge.Sink         // get a copy of what they want; nil: none
-	Order       Order                 // nil: that of RW_OUT
+	DeadLetters DeadLetters   // where refused events go
+	Tasks       Tasks         //
+	Planes      Planes        // nil: nobody wants to know
+	Sinks       []bridge.Sink // get a copy of what they want; nil: none
+	Order       Order         // nil: that of RW_OUT
 	// GivenBy returns the stamp that sent this one the task with a key; empty if
 	// there is none. nil: nobody knows.
 	GivenBy func(task bridge.Key) topology.StampID
