@@ -60,14 +60,14 @@ func bridgeUser() grant {
 }
 
 // relayUser is for the bridge in RELAY: streams RW_OUT, RW_HOLD, RW_STATE,
-// RW_TASK, RW_DLQ and RW_LEAD, and the live subjects of the stamp's clients. A
+// RW_TASK, RW_DLQ, RW_LEAD and RW_LOG, bucket RW_PLANES, and the live subjects of the stamp's clients. A
 // letter that is sent again is put back under the capture prefix. What is
 // captured by one replica of several is stored under the store prefix.
 func relayUser() grant {
 	return grant{
 		types: []string{jwt.ConnectionTypeInProcess},
-		pub:   []string{capturePrefix + ">", storePrefix + ">", "hold.>", "state.>", "task.>", "dlq.>", "lead.>", "$JS.API.>", "$JS.ACK.>", inbox},
-		sub:   []string{capturePrefix + ">", "lead.>", inbox},
+		pub:   []string{capturePrefix + ">", storePrefix + ">", "hold.>", "state.>", "task.>", "dlq.>", "lead.>", "planes.>", "log.>", "$KV.RW_PLANES.>", "$JS.API.>", "$JS.ACK.>", inbox},
+		sub:   []string{capturePrefix + ">", "lead.>", "planes.>", inbox},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/lead"
+	"github.com/ringway/ringway/bridge/plane"
 	"github.com/ringway/ringway/gateway/admin"
 	"github.com/ringway/ringway/gateway/node"
 	"github.com/ringway/ringway/internal/run"
@@ -43,10 +44,11 @@ type Gateway struct {
 	letters atomic.Pointer[deadletter.Box]
 	// troubles of the store as last looked at; nil: not yet
 	troubles atomic.Pointer[[]node.StoreTrouble]
-	damaged  atomic.Pointer[[]string]      // what was wrong with it at the start
-	lease    atomic.Pointer[lead.Lease]    // nil: not yet, or one replica
-	catcher  atomic.Pointer[catch.Catcher] // the same
-	rest     rest                          // how far a replica is with its stop
+	damaged  atomic.Pointer[[]string]       // what was wrong with it at the start
+	lease    atomic.Pointer[lead.Lease]     // nil: not yet, or one replica
+	catcher  atomic.Pointer[catch.Catcher]  // the same
+	planes   atomic.Pointer[plane.Registry] // nil: not yet
+	rest     rest                           // how far a replica is with its stop
 
 	changing  sync.Mutex    // held while what is in force changes
 	relinkDue chan struct{} // one place: the link server has to restart
@@ -107,6 +109,7 @@ func (g *Gateway) listen() error {
 			}
 			return nil, errNotActive
 		},
+		Planes:  g.planeList,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}),
 		Monitor: http.HandlerFunc(g.serveMonitor),
 	})
@@ -184,6 +187,7 @@ func (g *Gateway) Status() Status {
 		s.Links = append(s.Links, ls)
 	}
 	s.Replica = g.replicaStatus()
+	s.Planes = g.planeStatus()
 	s.Store = []string{}
 	if t := g.troubles.Load(); t != nil {
 		s.Store = storeCauses(*t)

@@ -39,6 +39,8 @@ type Options struct {
 	Log Log `yaml:"log"`
 	// Events tunes the way of events.
 	Events Events `yaml:"events"`
+	// Planes tunes the registration of the stamp's execution planes.
+	Planes Planes `yaml:"planes"`
 	// StopGrace bounds an ordered stop. Clients are asked to leave first.
 	StopGrace time.Duration `yaml:"stopGrace"`
 }
@@ -140,6 +142,7 @@ func DefaultOptions() Options {
 			DoubtTime: 3 * time.Second, ReofferTimes: 1,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
+		Planes:    defaultPlanes(),
 		StopGrace: 20 * time.Second,
 	}
 }
@@ -182,6 +185,7 @@ func (o Options) Validate() error {
 	if o.Events.DoubtTime <= 0 || o.Events.ReofferAfter < 0 || o.Events.ReofferTimes < 0 {
 		bad("events.doubtTime", "%s, and reofferAfter %s, reofferTimes %d, are out of range", o.Events.DoubtTime, o.Events.ReofferAfter, o.Events.ReofferTimes)
 	}
+	o.Planes.check(bad)
 	switch o.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:

@@ -125,7 +125,12 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 		return err
 	}
 	g.catcher.Store(catcher)
+	planes, err := g.openPlanes(c)
+	if err != nil {
+		return err
+	}
 	var s run.Stack
+	g.pushPlanes(&s, planes, false)
 	// The active replica has to hear that clients of this one are gone for as
 	// long as this one is there, or it takes them to have what they were sent
 	// last, and gives others what comes after it.
@@ -220,11 +225,12 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	p.live = carrier
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
-	defer g.board.clear("tasks", "inbox", "canary answers", "outbox", "canary")
+	defer g.board.clear("tasks", "inbox", "canary answers", "outbox", "canary", "planes told")
 	t := g.newTide(c)
 	delivering := make(chan struct{})
 	var s run.Stack
 	s.Push("tide", run.Func(t.watch))
+	s.Push("planes told", &keeper{name: "planes told", run: g.planes.Load().Act, board: g.board, log: g.log})
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, func()) error

@@ -42,6 +42,7 @@ type Status struct {
 	Targets  []TargetStatus    `json:"targets"`
 	Tasks    []task.Task       `json:"tasks"` // given to other stamps and not over; the oldest
 	Waiting  []inbox.Waiting   `json:"waiting"`
+	Planes   PlaneStatus       `json:"planes"`
 	Replica  *ReplicaStatus    `json:"replica,omitempty"` // of a stamp that has several
 	Store    []string          `json:"store"`             // what is wrong with the streams on the disk
 	Parts    map[string]string `json:"parts"`             // by name: "ok", or what is wrong

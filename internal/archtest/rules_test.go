@@ -28,13 +28,15 @@ var imports = map[string][]string{
 	"bridge/canary":     {"bridge", "topology"},
 	"bridge/tunnel":     {"bridge", "topology"},
 	"bridge/call":       {"topology"},
+	"bridge/plane":      {"bridge", "bridge/call", "internal/jstream", "topology"},
 
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
 	"gateway/admin": {"bridge/deadletter"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task",
+		"bridge", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/task",
+		"bridge/call",
 		"gateway/admin", "gateway/node",
 		"internal/run",
 		"topology",
@@ -76,7 +78,7 @@ var imports = map[string][]string{
 // itself, what its code may import, and internal/natstest, which all may.
 var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
-	"gateway":         {"internal/demo", "internal/federation"},
+	"gateway":         {"internal/demo", "internal/federation", "test/fed", "test/keptn"},
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
@@ -104,7 +106,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/task", "bridge/tunnel",
 			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,
@@ -138,7 +140,7 @@ var outsiders = []outsider{
 		"github.com/prometheus",
 		[]string{
 			"gateway", "test/fed",
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/task", "bridge/tunnel",
 		},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",

@@ -1,0 +1,186 @@
+package plane
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ringway/ringway/internal/jstream"
+	"github.com/ringway/ringway/topology"
+)
+
+// LogStream is the name of the stream, in account RELAY, of what planes have to
+// say to Keptn's log and no control plane has taken yet. Losing it loses that.
+const LogStream = "RW_LOG"
+
+const (
+	logSubject  = "log.plane"
+	logConsumer = "pass"
+	logAge      = 48 * time.Hour
+	logBytes    = 64 << 20
+)
+
+// A logBody is the body of POST /v1/log. Entries are passed on as they are, but
+// for the integration and a time that is missing.
+type logBody struct {
+	Logs []map[string]any `json:"logs"`
+}
+
+// onLog stores what a plane has to say.
+func (r *Registry) onLog(w http.ResponseWriter, req *http.Request) {
+	var in logBody
+	if !read(w, req, &in) {
+		return
+	}
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	for _, e := range in.Logs {
+		if t, _ := e["time"].(string); t == "" || t[:min(4, len(t))] == "0001" {
+			e["time"] = now
+		}
+	}
+	if len(in.Logs) > 0 && !r.alone() {
+		if err := r.spool(req.Context(), in); err != nil {
+			r.cfg.Log.Warn("log of a plane not stored", "n", len(in.Logs), "err", err)
+			w.Header().Set("Retry-After", "1")
+			refuse(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+	}
+	answer(w, http.StatusOK, struct{}{})
+}
+
+func (r *Registry) spool(ctx context.Context, in logBody) error {
+	b, err := encode(in)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	_, err = r.store.js.Publish(ctx, logSubject, b)
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		if _, err = r.logs(ctx); err == nil {
+			_, err = r.store.js.Publish(ctx, logSubject, b)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("store in %s: %w", LogStream, err)
+	}
+	return nil
+}
+
+// logs returns the stream, which it makes if need be.
+func (r *Registry) logs(ctx context.Context) (jetstream.Stream, error) {
+	s, err := jstream.Ensure(ctx, r.store.js, jetstream.StreamConfig{
+		Name: LogStream, Subjects: []string{logSubject}, Replicas: r.cfg.Replicas, Description: "logs of planes for Keptn",
+		Storage: jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardOld,
+		MaxAge: logAge, MaxBytes: logBytes,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", LogStream, err)
+	}
+	return s, nil
+}
+
+// passLogs gives what is stored to the control planes until ctx ends.
+func (r *Registry) passLogs(ctx context.Context) {
+	for wait := firstRead; ; wait = min(2*wait, lastRetry) {
+		err := r.readLogs(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		r.cfg.Log.Debug("logs of planes not read, will try again", "err", err, "after", wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (r *Registry) readLogs(ctx context.Context) error {
+	opening, cancel := context.WithTimeout(ctx, 2*storeTimeout)
+	defer cancel()
+	s, err := r.logs(opening)
+	if err != nil {
+		return err
+	}
+	c, err := s.CreateOrUpdateConsumer(opening, jetstream.ConsumerConfig{
+		Durable: logConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 1,
+	})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", LogStream, err)
+	}
+	it, err := c.Messages(jetstream.PullMaxMessages(1))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", LogStream, err)
+	}
+	defer context.AfterFunc(ctx, it.Stop)()
+	defer it.Stop()
+	for {
+		m, err := it.Next()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", LogStream, err)
+		}
+		for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+			if err = r.passLog(ctx, m.Data()); !errors.Is(err, errAway) {
+				break
+			}
+			_ = m.InProgress() // or it comes again
+			select {
+			case <-ctx.Done():
+				_ = m.Nak() // or it comes again later
+				return ctx.Err()
+			case <-time.After(wait):
+			}
+		}
+		if err != nil {
+			r.cfg.Log.Warn("log of a plane not taken", "err", err)
+		}
+		if err := m.Ack(); err != nil {
+			return fmt.Errorf("read %s: %w", LogStream, err)
+		}
+	}
+}
+
+// passLog gives entries to the control planes that know their integrations, each
+// under the id that it has there.
+func (r *Registry) passLog(ctx context.Context, body []byte) error {
+	var in logBody
+	if err := json.Unmarshal(body, &in); err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	view := r.cfg.View()
+	to := map[*topology.ControlPlane][]map[string]any{}
+	for _, e := range in.Logs {
+		id, _ := e["integrationid"].(string)
+		rec, _ := r.record(id)
+		known := false
+		for _, cp := range view.ControlPlanes {
+			if m, ok := rec.remote(cp.Name); ok && m.ID != "" {
+				known = true
+				its := map[string]any{}
+				for k, v := range e {
+					its[k] = v
+				}
+				its["integrationid"] = m.ID
+				to[cp] = append(to[cp], its)
+			}
+		}
+		if i := slices.IndexFunc(view.ControlPlanes, func(cp *topology.ControlPlane) bool { return r.api(cp) != nil }); !known && i >= 0 {
+			to[view.ControlPlanes[i]] = append(to[view.ControlPlanes[i]], e)
+		}
+	}
+	var errs []error
+	for cp, logs := range to {
+		if a := r.api(cp); a != nil {
+			errs = append(errs, a.do(ctx, http.MethodPost, logPath, logBody{logs}, nil))
+		}
+	}
+	return errors.Join(errs...)
+}
