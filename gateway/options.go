@@ -124,6 +124,29 @@ type Events struct {
 	CanaryInterval time.Duration `yaml:"canaryInterval"`
 }
 
+// Planes tunes the registration of the stamp's execution planes.
+type Planes struct {
+	// Namespace is what control planes are told for the namespace of a plane:
+	// {{stamp}}, {{namespace}} and {{plane}} stand for the stamp, the namespace
+	// that the plane gives, and its caller. It tells planes of the same name in
+	// several stamps apart.
+	Namespace string `yaml:"namespace"`
+	// Refresh is how often a control plane is told that a plane lives: at most
+	// half of its UNIFORM_INTEGRATION_TTL.
+	Refresh time.Duration `yaml:"refresh"`
+	// Lease is for how long a plane that says nothing counts as alive.
+	Lease time.Duration `yaml:"lease"`
+	// Grace is after what time a plane that does not register itself is
+	// deregistered when it is gone.
+	Grace time.Duration `yaml:"grace"`
+	// Behalf is for how long a plane that does not register is seen before it is
+	// registered on its behalf.
+	Behalf time.Duration `yaml:"behalf"`
+	// Announce is how often other stamps are told of the planes, besides when
+	// something changes.
+	Announce time.Duration `yaml:"announce"`
+}
+
 // DefaultOptions returns the options of a process that was told nothing but
 // its stamp.
 func DefaultOptions() Options {
