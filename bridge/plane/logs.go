@@ -20,10 +20,10 @@ import (
 const LogStream = "RW_LOG"
 
 const (
-	logSubject  = "log.plane"
-	logConsumer = "pass"
-	logAge      = 48 * time.Hour
-	logBytes    = 64 << 20
+	logSubject = "log.plane"
+	logAge     = 48 * time.Hour
+	logBytes   = 64 << 20
+	logLook    = time.Second // how often it is looked for what other replicas stored
 )
 
 // A logBody is the body of POST /v1/log. Entries are passed on as they are, but
@@ -71,6 +71,10 @@ func (r *Registry) spool(ctx context.Context, in logBody) error {
 	if err != nil {
 		return fmt.Errorf("store in %s: %w", LogStream, err)
 	}
+	select {
+	case r.logged <- struct{}{}:
+	default:
+	}
 	return nil
 }
 
@@ -78,7 +82,7 @@ func (r *Registry) spool(ctx context.Context, in logBody) error {
 func (r *Registry) logs(ctx context.Context) (jetstream.Stream, error) {
 	s, err := jstream.Ensure(ctx, r.store.js, jetstream.StreamConfig{
 		Name: LogStream, Subjects: []string{logSubject}, Replicas: r.cfg.Replicas, Description: "logs of planes for Keptn",
-		Storage: jetstream.FileStorage, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardOld,
+		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
 		MaxAge: logAge, MaxBytes: logBytes,
 	})
 	if err != nil {
@@ -110,31 +114,26 @@ func (r *Registry) readLogs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.CreateOrUpdateConsumer(opening, jetstream.ConsumerConfig{
-		Durable: logConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 1,
-	})
-	if err != nil {
-		return fmt.Errorf("read %s: %w", LogStream, err)
-	}
-	it, err := c.Messages(jetstream.PullMaxMessages(1))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", LogStream, err)
-	}
-	defer context.AfterFunc(ctx, it.Stop)()
-	defer it.Stop()
-	for {
-		m, err := it.Next()
-		if err != nil {
+	for next := uint64(1); ; {
+		m, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(logSubject))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-r.logged:
+			case <-time.After(logLook):
+			}
+			continue
+		case err != nil:
 			return fmt.Errorf("read %s: %w", LogStream, err)
 		}
 		for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-			if err = r.passLog(ctx, m.Data()); !errors.Is(err, errAway) {
+			if err = r.passLog(ctx, m.Data); !errors.Is(err, errAway) {
 				break
 			}
-			_ = m.InProgress() // or it comes again
 			select {
 			case <-ctx.Done():
-				_ = m.Nak() // or it comes again later
 				return ctx.Err()
 			case <-time.After(wait):
 			}
@@ -142,9 +141,11 @@ func (r *Registry) readLogs(ctx context.Context) error {
 		if err != nil {
 			r.cfg.Log.Warn("log of a plane not taken", "err", err)
 		}
-		if err := m.Ack(); err != nil {
-			return fmt.Errorf("read %s: %w", LogStream, err)
+		// One that is not removed, because the process dies, is passed on twice.
+		if err := s.DeleteMsg(ctx, m.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return fmt.Errorf("remove from %s: %w", LogStream, err)
 		}
+		next = m.Sequence + 1
 	}
 }
 

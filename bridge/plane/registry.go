@@ -33,6 +33,7 @@ type Registry struct {
 	kv      atomic.Pointer[jetstream.KeyValue] // nil: not opened yet
 	loaded  chan struct{}                      // closed once the bucket was read
 	nudged  chan struct{}                      // one place: something is to be passed on
+	logged  chan struct{}                      // one place: a plane has something for the log
 
 	mu     sync.Mutex // guards the following fields
 	planes map[string]*held
@@ -75,7 +76,7 @@ func New(cfg Config) (*Registry, error) {
 	}
 	r := &Registry{
 		cfg: cfg, name: rand.Text(), store: s,
-		loaded: make(chan struct{}), nudged: make(chan struct{}, 1),
+		loaded: make(chan struct{}), nudged: make(chan struct{}, 1), logged: make(chan struct{}, 1),
 		planes: map[string]*held{}, copies: map[topology.StampID]*Copy{}, polled: map[string]map[string]time.Time{},
 		census: map[string]sighted{}, locks: map[string]*sync.Mutex{}, fresh: map[registered]time.Time{},
 		remotes: remotes{down: map[string]*outage{}},
