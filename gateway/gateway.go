@@ -48,6 +48,7 @@ type Gateway struct {
 	lease    atomic.Pointer[lead.Lease]     // nil: not yet, or one replica
 	catcher  atomic.Pointer[catch.Catcher]  // the same
 	planes   atomic.Pointer[plane.Registry] // nil: not yet
+	routing  atomic.Pointer[knowing]        // nil: not yet
 	rest     rest                           // how far a replica is with its stop
 
 	changing  sync.Mutex    // held while what is in force changes
@@ -205,8 +206,28 @@ func (g *Gateway) Status() Status {
 	return s
 }
 
-// Router returns the router in force.
-func (g *Gateway) Router() *bridge.Router { return g.force.Load().router }
+// Router returns the router in force, which knows what is known of planes.
+func (g *Gateway) Router() *bridge.Router {
+	base := g.force.Load().router
+	r := g.planes.Load()
+	if r == nil {
+		return base
+	}
+	planes := r.Takers()
+	if was := g.routing.Load(); was != nil && was.base == base && was.planes == planes {
+		return was.router
+	}
+	is := &knowing{base: base, planes: planes, router: base.Knowing(planes)}
+	g.routing.Store(is)
+	return is.router
+}
+
+// knowing is a router that knows of planes, and what it was made of.
+type knowing struct {
+	base   *bridge.Router
+	planes *bridge.Planes
+	router *bridge.Router
+}
 
 // ClientURL returns where the stamp's clients find NATS. It is known once the
 // gateway is ready.

@@ -161,14 +161,14 @@ func (g *Gateway) followRoutes(ctx context.Context, ready func(), carrier *live.
 	ready()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
-	was := g.Router()
+	was := g.force.Load().router
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if is := g.Router(); is != was {
+		if is := g.force.Load().router; is != was {
 			if err := errors.Join(carrier.Resubscribe(), catcher.Resubscribe()); err != nil {
 				g.log.Warn("routes not followed, will try again", "err", err)
 				continue

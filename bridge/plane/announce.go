@@ -180,6 +180,7 @@ func (r *Registry) tellAll(ctx context.Context) {
 			r.tell(planes, r.peers()...)
 			said, at = is, time.Now()
 		}
+		r.weigh()
 		r.keepCopies(ctx)
 		select {
 		case <-ctx.Done():

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -42,6 +43,9 @@ type Registry struct {
 	census map[string]sighted              // clients of NATS, by server
 	locks  map[string]*sync.Mutex          // by id: who changes a plane
 	fresh  map[registered]time.Time        // when a control plane last confirmed a plane, where that is not stored
+
+	takers  atomic.Pointer[bridge.Planes]
+	weighed string // what takers was made of; owned by tellAll
 
 	acting  atomic.Bool   // this replica speaks for the stamp
 	rev     atomic.Uint64 // of what it told other stamps

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/plane"
 	"github.com/ringway/ringway/internal/yamlfile"
 )
@@ -101,6 +103,15 @@ func printPlanes(w io.Writer, all []plane.Copy) error {
 		return err
 	}
 	return t.Flush()
+}
+
+// planes returns what a gateway knows of live planes.
+func (c *adminClient) planes(ctx context.Context) (*bridge.Planes, error) {
+	var all []plane.Copy
+	if err := c.call(ctx, http.MethodGet, "/planes", &all); err != nil {
+		return nil, err
+	}
+	return plane.Takers(all), nil
 }
 
 func ago(t time.Time) string { return max(time.Since(t), 0).Round(time.Second).String() + " ago" }
