@@ -81,6 +81,7 @@ func openDoor(t *testing.T) *frontDoor {
 		d.mu.Unlock()
 		shipyard.Handler().ServeHTTP(w, r)
 	}))
+	d.Config.SetKeepAlivesEnabled(false) // nothing is open when it is looked for leaks
 	t.Cleanup(d.Close)
 	return d
 }
@@ -166,6 +167,7 @@ func face(t *testing.T, f *fed.Fed, stamp topology.StampID, i int) *planeFace {
 			w.WriteHeader(http.StatusTeapot)
 		}
 	}))
+	s.Config.SetKeepAlivesEnabled(false)
 	t.Cleanup(s.Close)
 	return &planeFace{s, t}
 }

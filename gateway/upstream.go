@@ -18,11 +18,13 @@ func (g *Gateway) upstream(cp *topology.ControlPlane, service string) http.Round
 	return direct{cp}
 }
 
+var directly = &http.Transport{DisableKeepAlives: true}
+
 type direct struct{ cp *topology.ControlPlane }
 
 func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := req.Clone(req.Context())
 	out.URL.Scheme, out.URL.Host, out.Host = d.cp.API.Scheme, d.cp.API.Host, ""
 	out.URL.Path = strings.TrimSuffix(d.cp.API.Path, "/") + "/controlPlane" + req.URL.Path
-	return http.DefaultTransport.RoundTrip(out) //nolint:wrapcheck // as it is
+	return directly.RoundTrip(out) //nolint:wrapcheck // as it is
 }

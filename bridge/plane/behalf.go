@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -69,6 +70,7 @@ func (r *Registry) lookOut(ctx context.Context) {
 		if r.cfg.Replicas > 1 {
 			r.say(clientsSubject, s)
 		}
+		r.recognize()
 		select {
 		case <-ctx.Done():
 			return
@@ -120,6 +122,48 @@ func (r *Registry) groups() map[string]*group {
 	return out
 }
 
+// recognize works out which planes that registered also subscribe.
+func (r *Registry) recognize() {
+	_, met := r.match()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !maps.Equal(met, r.met) {
+		r.met = met
+		r.polls.Store(nil)
+	}
+}
+
+// match finds the groups that registered planes stand for, and returns the
+// others, and those planes. A plane stands for the group of its name, or for one
+// whose subjects are all among its subscriptions, for the group of a distributor
+// may be called otherwise.
+func (r *Registry) match() (others map[string]*group, met map[string]bool) {
+	others, met = r.groups(), map[string]bool{}
+	var free []*Record
+	for rec, seen := range r.records() {
+		switch {
+		case rec.How == OnBehalf:
+		case others[rec.Asked.Name] != nil:
+			met[rec.ID] = true
+		case rec.How == NATS && time.Since(seen) < r.cfg.Lease:
+			free = append(free, rec)
+		}
+	}
+	for rec := range r.records() {
+		if met[rec.ID] {
+			delete(others, rec.Asked.Name)
+		}
+	}
+	for name, g := range others {
+		if i := slices.IndexFunc(free, func(rec *Record) bool { return rec.covers(g.subjects) }); i >= 0 {
+			met[free[i].ID] = true
+			free = slices.Delete(free, i, i+1)
+			delete(others, name)
+		}
+	}
+	return others, met
+}
+
 // watchClients registers on behalf of those who do not, until ctx ends.
 func (r *Registry) watchClients(ctx context.Context) {
 	first := map[string]time.Time{} // when a plane that does not register was first seen
@@ -145,7 +189,7 @@ type stranger struct {
 // meet looks at who is there now.
 func (r *Registry) meet(ctx context.Context, first map[string]time.Time, now time.Time) {
 	there := map[string]bool{}
-	for _, s := range append(r.strangers(), r.pollers(now)...) {
+	for _, s := range append(r.strangers(), r.pollers(ctx, now)...) {
 		key := s.caller + "\x00" + s.name
 		there[key] = true
 		if first[key].IsZero() {
@@ -168,33 +212,16 @@ func (r *Registry) meet(ctx context.Context, first map[string]time.Time, now tim
 	}
 }
 
-// strangers returns the groups that no registered plane stands for. A plane
-// stands for the group of its name, or for one whose subjects are all among its
-// subscriptions, for the group of a distributor may be called otherwise.
+// strangers returns the groups that no registered plane stands for.
 func (r *Registry) strangers() []stranger {
-	if r.cfg.View().Me.Control && len(stagesHere(r)) == 0 {
+	control := r.cfg.View().Me.Control
+	if control && len(stagesHere(r)) == 0 {
 		return nil // Keptn's own services
 	}
-	groups := r.groups()
-	free := []*Record{}
-	for rec, seen := range r.records() {
-		if rec.How == OnBehalf {
-			continue
-		}
-		if groups[rec.Asked.Name] != nil {
-			delete(groups, rec.Asked.Name)
-		} else if rec.How == NATS && time.Since(seen) < r.cfg.Lease {
-			free = append(free, rec)
-		}
-	}
+	groups, _ := r.match()
 	var out []stranger
 	for name, g := range groups {
-		if r.cfg.View().Me.Control && slices.Contains(coreServices, name) {
-			continue
-		}
-		i := slices.IndexFunc(free, func(rec *Record) bool { return rec.covers(g.subjects) })
-		if i >= 0 {
-			free = slices.Delete(free, i, i+1)
+		if control && slices.Contains(coreServices, name) {
 			continue
 		}
 		slices.Sort(g.subjects)
@@ -222,60 +249,6 @@ func (r *Record) covers(subjects []string) bool {
 		}
 	}
 	return true
-}
-
-// Seen notes that a caller polls for a type of events.
-func (r *Registry) Seen(caller, event string) {
-	now := time.Now()
-	r.mu.Lock()
-	types := r.polled[caller]
-	if types == nil {
-		types = map[string]time.Time{}
-		r.polled[caller] = types
-	}
-	told := now.Sub(types[event]) < r.cfg.Lease/8
-	if !told {
-		types[event] = now
-	}
-	r.mu.Unlock()
-	if !told && r.cfg.Replicas > 1 {
-		r.say(seenSubject, sighting{From: r.name, Caller: caller, Event: event})
-	}
-}
-
-// pollers returns the callers that poll for what no registered plane of theirs
-// subscribes to.
-func (r *Registry) pollers(now time.Time) []stranger {
-	r.mu.Lock()
-	byCaller := map[string][]string{}
-	for caller, types := range r.polled {
-		for event, at := range types {
-			if now.Sub(at) > r.cfg.Lease {
-				delete(types, event)
-				continue
-			}
-			byCaller[caller] = append(byCaller[caller], event)
-		}
-	}
-	r.mu.Unlock()
-	records := r.records()
-	var out []stranger
-	for caller, events := range byCaller {
-		registered := false
-		for rec := range records {
-			registered = registered || rec.How != OnBehalf && rec.Caller == caller && (caller != "" || rec.covers(events))
-		}
-		if registered {
-			continue
-		}
-		name := caller
-		if name == "" {
-			name = "http-planes"
-		}
-		slices.Sort(events)
-		out = append(out, stranger{name: name, caller: caller, via: HTTP, events: events})
-	}
-	return out
 }
 
 // behalf returns the plane that stands for s, or nil.

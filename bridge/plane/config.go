@@ -45,9 +45,6 @@ const (
 	forgetAfter = 48 * time.Hour
 	// tombAfter is for how long it is known that a plane was taken out.
 	tombAfter = time.Hour
-	// unreadyFor is after what time a plane that registered and does not ping is
-	// given events all the same: it is gone, or it speaks by another address.
-	unreadyFor = time.Minute
 )
 
 func (c *Config) check() error {

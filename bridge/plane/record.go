@@ -86,12 +86,19 @@ func (r *Record) subscriptions() []Subscription {
 			continue
 		}
 		known = true
+		before, met := len(out), map[int]bool{} // those of other control planes
 		for _, s := range m.Subscriptions {
-			i := slices.IndexFunc(out, func(o Subscription) bool { return o.ID == s.ID })
+			i := slices.IndexFunc(out[:before], func(o Subscription) bool { return o.ID == s.ID })
+			for k := 0; i < 0 && k < before; k++ {
+				if out[k].Event == s.Event && !met[k] {
+					i = k
+				}
+			}
 			if i < 0 {
 				out = append(out, s)
 				continue
 			}
+			met[i] = true
 			out[i].Filter = widen(out[i].Filter, s.Filter)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -41,11 +40,14 @@ type Registry struct {
 	copies map[topology.StampID]*Copy
 	polled map[string]map[string]time.Time // by caller and type: when it was asked for last
 	census map[string]sighted              // clients of NATS, by server
+	met    map[string]bool                 // planes that registered and subscribe, by id
 	locks  map[string]*sync.Mutex          // by id: who changes a plane
 	fresh  map[registered]time.Time        // when a control plane last confirmed a plane, where that is not stored
 
-	takers  atomic.Pointer[bridge.Planes]
-	weighed string // what takers was made of; owned by tellAll
+	unsettled atomic.Bool               // a plane may not be ready
+	polls     atomic.Pointer[pollIndex] // nil: to be made anew
+	takers    atomic.Pointer[bridge.Planes]
+	weighed   string // what takers was made of; owned by tellAll
 
 	acting  atomic.Bool   // this replica speaks for the stamp
 	rev     atomic.Uint64 // of what it told other stamps
@@ -61,8 +63,13 @@ type held struct {
 	unsaved bool      // the bucket has something older
 }
 
-// replace notes when the plane becomes ready by it.
-func (h *held) replace(rec *Record) {
+// replace puts rec in the place of what h has, and notes when the plane becomes
+// ready by it. mu is held.
+func (r *Registry) replace(h *held, rec *Record) {
+	r.polls.Store(nil)
+	if len(rec.Unready) > 0 || h.rec != nil && len(h.rec.Unready) > 0 {
+		r.unsettled.Store(true)
+	}
 	if h.rec != nil && len(h.rec.Unready) > 0 && len(rec.Unready) == 0 {
 		h.pinged = time.Now()
 	}
@@ -203,7 +210,7 @@ func (r *Registry) take(s *stored) {
 	if s.rev <= h.rev {
 		return
 	}
-	h.replace(s.rec)
+	r.replace(h, s.rec)
 	h.rev, h.unsaved = s.rev, false
 	if s.rec.Seen.After(h.seen) {
 		h.seen = s.rec.Seen
@@ -286,100 +293,6 @@ func (r *Registry) records() map[*Record]time.Time {
 		}
 	}
 	return out
-}
-
-// lock lets one at a time change a plane, and returns how to let the next.
-func (r *Registry) lock(id string) func() {
-	r.mu.Lock()
-	l := r.locks[id]
-	if l == nil {
-		l = &sync.Mutex{}
-		r.locks[id] = l
-	}
-	r.mu.Unlock()
-	l.Lock()
-	return l.Unlock
-}
-
-// change replaces a plane by what f makes of a copy of it; nil if there is none.
-// f may be called again, with what another replica has made of it. If it returns
-// nil nothing is changed. What cannot be stored is true all the same, and stored
-// later.
-func (r *Registry) change(ctx context.Context, id string, f func(*Record) *Record) *Record {
-	for range 5 {
-		r.mu.Lock()
-		old := held{}
-		if h := r.planes[id]; h != nil {
-			old = *h
-		}
-		r.mu.Unlock()
-		var is *Record
-		if old.rec != nil {
-			is = old.rec.clone()
-		}
-		next := f(is)
-		if next == nil {
-			return old.rec
-		}
-		rev, err := r.write(ctx, next, old.rev)
-		if errors.Is(err, errConflict) {
-			if s, err := get(ctx, *r.kv.Load(), id); err == nil && s != nil {
-				r.mu.Lock()
-				r.take(s)
-				r.mu.Unlock()
-				continue
-			}
-		}
-		r.adopt(next, max(rev, old.rev), err)
-		return next
-	}
-	return nil
-}
-
-func (r *Registry) write(ctx context.Context, rec *Record, rev uint64) (uint64, error) {
-	kv := r.kv.Load()
-	if kv == nil {
-		return 0, errors.New("bucket " + Bucket + " is not open yet")
-	}
-	return put(ctx, *kv, rec, rev)
-}
-
-// adopt makes rec what is true of a plane.
-func (r *Registry) adopt(rec *Record, rev uint64, err error) {
-	r.mu.Lock()
-	h := r.planes[rec.ID]
-	if h == nil {
-		h = &held{}
-		r.planes[rec.ID] = h
-	}
-	h.replace(rec)
-	h.rev, h.unsaved = rev, err != nil
-	if rec.Seen.After(h.seen) {
-		h.seen = rec.Seen
-	}
-	r.mu.Unlock()
-	if err != nil {
-		r.cfg.Log.Warn("plane not stored, will try again", "plane", rec.Asked.Name, "err", err)
-		return
-	}
-	r.say(changedSubject, news{r.name, rev, rec})
-}
-
-// saveRest writes what could not be written before.
-func (r *Registry) saveRest(ctx context.Context) {
-	r.mu.Lock()
-	var ids []string
-	for id, h := range r.planes {
-		if h.unsaved {
-			ids = append(ids, id)
-		}
-	}
-	r.mu.Unlock()
-	for _, id := range ids {
-		unlock := r.lock(id)
-		r.change(ctx, id, func(rec *Record) *Record { return rec })
-		unlock()
-	}
 }
 
 // nudge has the active replica pass on what is new, soon.

@@ -157,7 +157,7 @@ func (w *work) run(ctx context.Context) error {
 func (w *work) register(ctx context.Context) error {
 	w.news = true
 	subs := []Subscription{}
-	if !w.rec.Shown && w.was.ID == "" {
+	if !w.rec.Shown && !w.rec.registered() {
 		for _, s := range w.rec.Own {
 			subs = append(subs, Subscription{Event: s.Event, Filter: w.scope.narrow(s.Filter)})
 		}
@@ -250,6 +250,26 @@ func (w *work) missing(lost bool) []Subscription {
 	return out
 }
 
+// registered reports whether any control plane has the plane.
+func (r *Record) registered() bool {
+	for _, m := range r.Remotes {
+		if m.ID != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// elsewhere reports whether another control plane has a subscription with id.
+func (w *work) elsewhere(id string) bool {
+	for name, m := range w.rec.Remotes {
+		if name != w.api.name && slices.ContainsFunc(m.Subscriptions, func(s Subscription) bool { return s.ID == id }) {
+			return true
+		}
+	}
+	return false
+}
+
 // twin reports whether the control plane has a subscription to the same events
 // by another id, that no other subscription of the plane has, and takes it for s.
 func (w *work) twin(s Subscription) bool {
@@ -260,7 +280,9 @@ func (w *work) twin(s Subscription) bool {
 			taken = taken || to == o.ID
 		}
 		if !taken {
-			w.renamed[s.ID], w.news = o.ID, true
+			if !w.elsewhere(s.ID) {
+				w.renamed[s.ID], w.news = o.ID, true
+			}
 			return true
 		}
 	}
