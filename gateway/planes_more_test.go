@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,8 +79,9 @@ func TestPlanesFollowTheTopology(t *testing.T) {
 	write("{name: production, ring: prod}", "{name: production, ring: prod}\n  - {name: canary, ring: prod, projects: [sockshop]}")
 	require.Eventually(t, func() bool {
 		i := d.shown(t)["keptn-exec.second/helm-service"]
-		return len(stagesOf(t, i, deployment)) == 1 // a Bridge user may have meant just that
-	}, patience, time.Millisecond)
+		return slices.Equal([]string{"production", "canary"}, stagesOf(t, i, deployment))
+	}, patience, 5*time.Millisecond)
+	require.Equal(t, []string{"production", "canary"}, stagesOf(t, p.ping(id), deployment))
 	write("{name: production, ring: prod}", "{name: production, ring: dev}")
 	require.Eventually(t, func() bool { return len(d.shown(t)) == 0 }, patience, 5*time.Millisecond)
 	p.ping(id)

@@ -95,6 +95,9 @@ func (r *Registry) task(rec *Record, seen, now time.Time) func(context.Context) 
 // due reports whether a control plane is to hear of a plane.
 func (r *Registry) due(rec *Record, now time.Time) bool {
 	scopes := r.scopes(rec.Asked.Name)
+	if rec.Scope != union(scopes).fingerprint() {
+		return true
+	}
 	for _, s := range scopes {
 		if r.api(s.control) == nil {
 			continue

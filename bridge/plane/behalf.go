@@ -273,7 +273,8 @@ func (r *Registry) introduce(ctx context.Context, s stranger) {
 	rec := r.place(in, s.caller, OnBehalf)
 	now := time.Now().UTC()
 	rec.Via, rec.Shown, rec.Registered, rec.Seen = s.via, false, now, now
-	rec.Own = own(in.Subscriptions, union(r.scopes(s.name)))
+	scope := r.scopeOf(rec)
+	rec.Own, rec.Scope = own(in.Subscriptions, scope), scope.fingerprint()
 	r.change(ctx, rec.ID, func(was *Record) *Record {
 		if was != nil {
 			rec.Remotes = was.Remotes

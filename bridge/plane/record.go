@@ -35,6 +35,8 @@ type Record struct {
 	// Own are the subscriptions that the plane asked for, under the ids that it
 	// is told, and with the filters of the stamp.
 	Own []Subscription `json:"own"`
+	// Scope is the fingerprint of what the filters of Own were made by.
+	Scope string `json:"scope,omitempty"`
 	// Shown says that the plane may have been told the ids of Own.
 	Shown bool `json:"shown,omitempty"`
 	// Remotes are its registrations, by control plane.

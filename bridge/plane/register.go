@@ -75,7 +75,7 @@ func (r *Registry) settle(ctx context.Context, in Integration, caller string, ho
 		if known != "" {
 			rec.ID, rec.Shown = known, true
 		}
-		rec.Own, rec.Registered, rec.Seen = own(in.Subscriptions, scope), now, now
+		rec.Own, rec.Scope, rec.Registered, rec.Seen = own(in.Subscriptions, scope), scope.fingerprint(), now, now
 		if how == NATS && addr != "" {
 			rec.Unready = map[string]time.Time{addr: now}
 		}

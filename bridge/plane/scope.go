@@ -2,6 +2,7 @@ package plane
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/ringway/ringway/topology"
 )
@@ -62,6 +63,33 @@ func owned(view *topology.View, cp *topology.ControlPlane, projects []string) (o
 		}
 	}
 	return out, len(out) > 0
+}
+
+// fingerprint tells one scope from another; parseScope reads it.
+func (s scope) fingerprint() string {
+	return strings.Join(s.projects, ",") + "|" + strings.Join(s.stages, ",")
+}
+
+// parseScope reads a fingerprint; ok is false for none.
+func parseScope(text string) (s scope, ok bool) {
+	projects, stages, ok := strings.Cut(text, "|")
+	list := func(text string) []string {
+		if text == "" {
+			return nil
+		}
+		return strings.Split(text, ",")
+	}
+	return scope{projects: list(projects), stages: list(stages)}, ok
+}
+
+// move returns the filter of a subscription whose plane asked for asked, where was
+// has become s. A filter that is what was made of asked becomes what is made of
+// it now; one that somebody has edited only gets narrower.
+func (s scope) move(f, asked Filter, was string) Filter {
+	if old, ok := parseScope(was); ok && was != s.fingerprint() && f.equal(old.narrow(asked)) {
+		return s.narrow(asked)
+	}
+	return s.narrow(f)
 }
 
 func add(list []string, more ...string) []string {

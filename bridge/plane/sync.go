@@ -5,16 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ringway/ringway/topology"
 )
-
-// fingerprint tells one scope from another.
-func (s scope) fingerprint() string {
-	return strings.Join(s.projects, ",") + "|" + strings.Join(s.stages, ",")
-}
 
 // scopes returns what of each control plane concerns a plane called name.
 func (r *Registry) scopes(name string) []scope {
@@ -25,10 +19,48 @@ func (r *Registry) scopes(name string) []scope {
 	return out
 }
 
+// asked returns the filter that the plane itself gave to a subscription.
+func (r *Record) asked(s Subscription) (Filter, bool) {
+	if !slices.ContainsFunc(r.Own, func(o Subscription) bool { return o.ID == s.ID }) {
+		return Filter{}, false
+	}
+	i := slices.IndexFunc(r.Asked.Subscriptions, func(a Subscription) bool { return a.Event == s.Event })
+	if i < 0 {
+		return Filter{}, false
+	}
+	return r.Asked.Subscriptions[i].Filter, true
+}
+
+// rescope makes the filters of a plane those of the topology in force. The caller
+// holds the plane's lock.
+func (r *Registry) rescope(ctx context.Context, id string) {
+	rec, _ := r.record(id)
+	if rec == nil || rec.Scope == r.scopeOf(rec).fingerprint() {
+		return
+	}
+	r.change(ctx, id, func(rec *Record) *Record {
+		if rec == nil {
+			return nil
+		}
+		is := r.scopeOf(rec)
+		for i, s := range rec.Own {
+			asked, _ := rec.asked(s)
+			rec.Own[i].Filter = is.move(s.Filter, asked, rec.Scope)
+		}
+		rec.Scope = is.fingerprint()
+		return rec
+	})
+	r.nudge()
+}
+
+// scopeOf returns everything that reaches a plane.
+func (r *Registry) scopeOf(rec *Record) scope { return union(r.scopes(rec.Asked.Name)) }
+
 // pass brings a plane's registrations up to date with every control plane that
 // can be reached. anew says that the plane has registered again. The caller
 // holds the plane's lock.
 func (r *Registry) pass(ctx context.Context, id string, anew bool) {
+	r.rescope(ctx, id)
 	rec, _ := r.record(id)
 	if rec == nil {
 		return
@@ -206,6 +238,9 @@ func (w *work) reconcile(ctx context.Context, got Integration, lost bool) error 
 	for _, s := range got.Subscriptions {
 		is := s
 		is.Filter = w.scope.narrow(s.Filter)
+		if asked, ok := w.rec.asked(s); ok {
+			is.Filter = w.scope.move(s.Filter, asked, w.was.Scope)
+		}
 		if !is.Filter.equal(s.Filter) {
 			if err := w.api.put(ctx, got.ID, is); err != nil {
 				return err
