@@ -15,7 +15,7 @@ func (g *Gateway) openPlanes(c *conns) (*plane.Registry, error) {
 	o := g.opts.Planes
 	r, err := plane.New(plane.Config{
 		Me: g.opts.Stamp, Relay: c.relay, Fed: c.fed, View: func() *topology.View { return g.force.Load().view },
-		Upstream: g.upstream, Clients: g.clients, Namespace: o.Namespace,
+		Upstream: g.upstream, Clients: func() []plane.Client { return append(g.clients(), c.external.clients()...) }, Namespace: o.Namespace,
 		Refresh: o.Refresh, Lease: o.Lease, Grace: o.Grace, Behalf: o.Behalf, Announce: o.Announce,
 		Replicas: g.replicas(), Log: g.log.With("component", "planes"), Metrics: g.reg,
 	})
