@@ -93,6 +93,7 @@ func (r *Registry) onStamp(m *nats.Msg) {
 		var p report
 		if json.Unmarshal(m.Data, &p) == nil && p.Parts > 0 && p.Part >= 0 && p.Part < p.Parts {
 			r.hear(from, p, time.Now())
+			r.nudge()
 		}
 	}
 }
@@ -184,6 +185,9 @@ func (r *Registry) tellAll(ctx context.Context) {
 		r.keepCopies(ctx)
 		select {
 		case <-ctx.Done():
+			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout/2)
+			defer cancel()
+			r.keepCopies(ending)
 			return
 		case <-tick.C:
 		case <-r.nudged:
