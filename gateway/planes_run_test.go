@@ -1,13 +1,16 @@
 package gateway_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/plane"
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/test/fed"
@@ -264,4 +267,32 @@ func TestPlanesOutliveAReplica(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return slices.EqualFunc(before.Subscriptions, d.shown(t)["keptn-exec.second/helm-service"].Subscriptions, func(a, b keptn.Subscription) bool { return a.ID == b.ID })
 	}, patience, time.Millisecond)
+}
+
+// TestAnyGoesWhereAPlaneIs: a task for any stamp goes at once to the one that has
+// a plane for it, and its dead letter says where there is none.
+func TestAnyGoesWhereAPlaneIs(t *testing.T) {
+	text := strings.Replace(fmt.Sprintf(planesWorld, "", ""), "{name: production, ring: prod}", "{name: production, ring: prod, deliver: any, startWithin: 5s}", 1)
+	text = strings.Replace(text, "{name: second, geo: eu, ring: prod", "{name: nearer, geo: eu, ring: prod, link: {via: [control]}}\n  - {name: second, geo: eu, ring: prod", 1)
+	f := fed.New(t, text, quickly)
+	p := face(t, f, "second", 0)
+	p.register(helm(deployment))
+	tap := f.Tap("second", deployment, "helm-service")
+	require.Eventually(t, func() bool {
+		is := find(t, f, "control", "helm-service")
+		return len(is) == 1 && is[0].State == plane.Fresh
+	}, patience, time.Millisecond)
+	p.ping(find(t, f, "second", "helm-service")[0].ID)
+	body := []byte(`{"specversion":"1.0","id":"1","source":"shipyard-controller","type":"` + deployment + `","shkeptncontext":"c",` +
+		`"time":"2026-01-02T03:04:05Z","data":{"project":"p","stage":"production","service":"carts"}}`)
+	e, err := bridge.Parse(deployment, body)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return f.Stamp("control").Gateway().Router().Route(e).Candidates[0].Stamp == "second"
+	}, patience, time.Millisecond)
+	begin := time.Now()
+	f.Publish("control", deployment, body)
+	tap.Next()
+	require.Less(t, time.Since(begin), 4*time.Second, "nobody was asked before")
+	require.Contains(t, f.Stamp("control").Gateway().Router().Route(e).Tried, "stamp nearer: no plane there will take this")
 }

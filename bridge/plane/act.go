@@ -69,7 +69,11 @@ func (r *Registry) task(rec *Record, seen, now time.Time) func(context.Context) 
 	gone := now.Sub(seen)
 	switch {
 	case rec.How == OnBehalf && gone > r.cfg.Grace, gone > forgetAfter:
-		return func(ctx context.Context) { r.takeOut(ctx, rec) }
+		return func(ctx context.Context) {
+			if _, at := r.record(rec.ID); at.Equal(seen) {
+				r.takeOut(ctx, rec)
+			}
+		}
 	case gone > r.cfg.Lease:
 		return nil
 	case r.due(rec, now):
@@ -103,6 +107,9 @@ func (r *Registry) due(rec *Record, now time.Time) bool {
 			continue
 		}
 		m := rec.Remotes[s.control.Name]
+		if r.refusedNow(rec.ID, s.control.Name, now) {
+			continue
+		}
 		if m.ID == "" || !m.Since.IsZero() || m.Scope != s.fingerprint() || now.Sub(r.freshAt(rec.ID, s.control.Name, m)) >= r.cfg.Refresh {
 			return true
 		}
@@ -139,7 +146,7 @@ func (r *Registry) leave(ctx context.Context, rec *Record) {
 				continue
 			}
 			err := a.remove(ctx, id)
-			r.remotes.note(name, err, time.Now())
+			r.noteControl(name, err)
 			if err != nil {
 				continue
 			}
@@ -166,6 +173,10 @@ func (r *Registry) buryGone(ctx context.Context) {
 	r.mu.Unlock()
 	for _, rec := range gone {
 		unlock := r.lock(rec.ID)
+		if rec = r.tomb(rec.ID); rec == nil { // it is back
+			unlock()
+			continue
+		}
 		if len(rec.Remotes) > 0 {
 			if err := r.forget(ctx, rec); err != nil {
 				r.cfg.Log.Debug("plane not deregistered, will try again", "plane", rec.Asked.Name, "err", err)
@@ -179,6 +190,16 @@ func (r *Registry) buryGone(ctx context.Context) {
 		}
 		unlock()
 	}
+}
+
+// tomb returns a plane that was taken out, or nil.
+func (r *Registry) tomb(id string) *Record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if h := r.planes[id]; h != nil && !h.rec.Deleted.IsZero() {
+		return h.rec
+	}
+	return nil
 }
 
 // A registered is a plane at a control plane.
@@ -199,6 +220,20 @@ func (r *Registry) freshAt(id, control string, m Remote) time.Time {
 		return at
 	}
 	return m.Fresh
+}
+
+// noteRefused notes that a control plane was asked and refuses; it is not asked
+// again before the next refresh.
+func (r *Registry) noteRefused(id, control string, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused[registered{id, control}] = at
+}
+
+func (r *Registry) refusedNow(id, control string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return now.Sub(r.refused[registered{id, control}]) < r.cfg.Refresh
 }
 
 // state says in a word how a plane is.

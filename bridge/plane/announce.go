@@ -64,8 +64,25 @@ type report struct {
 	Planes  []Plane   `json:"planes"`
 }
 
-// maxPart bounds the planes in a message.
-const maxPart = 100
+// Bounds of a message.
+const (
+	maxPart      = 100       // planes
+	maxPartBytes = 256 << 10 // bytes, unless one plane has more
+)
+
+// parts divides planes into messages.
+func parts(planes []Plane) [][]Plane {
+	var out [][]Plane
+	begin, size := 0, 0
+	for i, p := range planes {
+		b, _ := json.Marshal(p) // strings and times
+		if size += len(b); i > begin && (i-begin >= maxPart || size > maxPartBytes) {
+			out = append(out, planes[begin:i])
+			begin, size = i, len(b)
+		}
+	}
+	return append(out, planes[begin:])
+}
 
 // hearStamps listens to what other stamps say, and asks those that are there.
 func (r *Registry) hearStamps() (*nats.Subscription, error) {
@@ -153,10 +170,9 @@ func gist(planes []Plane) string {
 // tell tells other stamps.
 func (r *Registry) tell(planes []Plane, to ...topology.StampID) {
 	rev, now := r.rev.Add(1), time.Now()
-	parts := max((len(planes)+maxPart-1)/maxPart, 1)
-	for i := range parts {
-		some := planes[i*maxPart : min((i+1)*maxPart, len(planes))]
-		b, err := json.Marshal(report{r.name, rev, i, parts, now, some})
+	all := parts(planes)
+	for i, some := range all {
+		b, err := json.Marshal(report{r.name, rev, i, len(all), now, some})
 		if err != nil {
 			r.cfg.Log.Error("planes not told to other stamps", "err", err)
 			return

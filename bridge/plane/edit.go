@@ -36,7 +36,7 @@ func (r *Registry) takeOut(ctx context.Context, rec *Record) {
 // onEdit creates a subscription, with a new id or with sub.
 func (r *Registry) onEdit(w http.ResponseWriter, req *http.Request, id, sub string) {
 	var s Subscription
-	if !read(w, req, &s) {
+	if !read(w, req, maxPlane, &s) {
 		return
 	}
 	if s.ID = sub; s.ID == "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,6 +24,8 @@ const (
 	logSubject = "log.plane"
 	logAge     = 48 * time.Hour
 	logBytes   = 64 << 20
+	maxLogPart = 256 << 10   // bytes in a message
+	maxMessage = 64 << 10    // bytes of what an entry says
 	logLook    = time.Second // how often it is looked for what other replicas stored
 )
 
@@ -35,7 +38,7 @@ type logBody struct {
 // onLog stores what a plane has to say.
 func (r *Registry) onLog(w http.ResponseWriter, req *http.Request) {
 	var in logBody
-	if !read(w, req, &in) {
+	if !read(w, req, maxLogs, &in) {
 		return
 	}
 	now := time.Now().UTC().Format(time.RFC3339Nano)
@@ -45,7 +48,7 @@ func (r *Registry) onLog(w http.ResponseWriter, req *http.Request) {
 		}
 	}
 	if len(in.Logs) > 0 && !r.alone() {
-		if err := r.spool(req.Context(), in); err != nil {
+		if err := r.spoolAll(req.Context(), in.Logs); err != nil {
 			r.cfg.Log.Warn("log of a plane not stored", "n", len(in.Logs), "err", err)
 			w.Header().Set("Retry-After", "1")
 			refuse(w, http.StatusServiceUnavailable, err.Error())
@@ -53,6 +56,35 @@ func (r *Registry) onLog(w http.ResponseWriter, req *http.Request) {
 		}
 	}
 	answer(w, http.StatusOK, struct{}{})
+}
+
+// spoolAll stores entries, as many in a message as fit.
+func (r *Registry) spoolAll(ctx context.Context, logs []map[string]any) error {
+	var some []map[string]any
+	size := 0
+	for _, e := range logs {
+		if text, _ := e["message"].(string); len(text) > maxMessage {
+			e["message"] = strings.ToValidUTF8(text[:maxMessage], "")
+		}
+		b, err := encode(e)
+		if err != nil {
+			return err
+		}
+		if len(b) > 2*maxLogPart {
+			continue // no log of Keptn's
+		}
+		if size += len(b); size > maxLogPart && len(some) > 0 {
+			if err := r.spool(ctx, logBody{some}); err != nil {
+				return err
+			}
+			some, size = nil, len(b)
+		}
+		some = append(some, e)
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	return r.spool(ctx, logBody{some})
 }
 
 func (r *Registry) spool(ctx context.Context, in logBody) error {

@@ -22,7 +22,7 @@ const passWait = 5 * time.Second
 
 func (r *Registry) onRegister(w http.ResponseWriter, req *http.Request, c call.Call) {
 	var in Integration
-	if !read(w, req, &in) {
+	if !read(w, req, maxPlane, &in) {
 		return
 	}
 	if in.Name == "" || in.Metadata.Kubernetes.Namespace == "" {

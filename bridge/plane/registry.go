@@ -35,14 +35,15 @@ type Registry struct {
 	nudged  chan struct{}                      // one place: something is to be passed on
 	logged  chan struct{}                      // one place: a plane has something for the log
 
-	mu     sync.Mutex // guards the following fields
-	planes map[string]*held
-	copies map[topology.StampID]*Copy
-	polled map[string]map[string]time.Time // by caller and type: when it was asked for last
-	census map[string]sighted              // clients of NATS, by server
-	met    map[string]bool                 // planes that registered and subscribe, by id
-	locks  map[string]*sync.Mutex          // by id: who changes a plane
-	fresh  map[registered]time.Time        // when a control plane last confirmed a plane, where that is not stored
+	mu      sync.Mutex // guards the following fields
+	planes  map[string]*held
+	copies  map[topology.StampID]*Copy
+	polled  map[string]map[string]time.Time // by caller and type: when it was asked for last
+	census  map[string]sighted              // clients of NATS, by server
+	met     map[string]bool                 // planes that registered and subscribe, by id
+	locks   map[string]*sync.Mutex          // by id: who changes a plane
+	fresh   map[registered]time.Time        // when a control plane last confirmed a plane, where that is not stored
+	refused map[registered]time.Time        // when a control plane refused a plane
 
 	unsettled atomic.Bool               // a plane may not be ready
 	polls     atomic.Pointer[pollIndex] // nil: to be made anew
@@ -89,7 +90,7 @@ func New(cfg Config) (*Registry, error) {
 		cfg: cfg, name: rand.Text(), store: s,
 		loaded: make(chan struct{}), nudged: make(chan struct{}, 1), logged: make(chan struct{}, 1),
 		planes: map[string]*held{}, copies: map[topology.StampID]*Copy{}, polled: map[string]map[string]time.Time{},
-		census: map[string]sighted{}, locks: map[string]*sync.Mutex{}, fresh: map[registered]time.Time{},
+		census: map[string]sighted{}, locks: map[string]*sync.Mutex{}, fresh: map[registered]time.Time{}, refused: map[registered]time.Time{},
 		remotes: remotes{down: map[string]*outage{}},
 	}
 	r.metrics = newMetrics(cfg.Metrics, r)

@@ -15,7 +15,8 @@ import (
 const (
 	logPath = "/v1/log"
 
-	maxBody  = 5 << 20         // bytes of a body, as nginx has it
+	maxLogs  = 5 << 20         // bytes of a body, as nginx has it
+	maxPlane = 256 << 10       // bytes of a registration, which has to fit into a message
 	loadWait = 5 * time.Second // for the bucket to be read, after the start
 )
 
@@ -237,8 +238,8 @@ func refuse(w http.ResponseWriter, status int, message string) {
 
 // read decodes the body of a request, or refuses it. What follows the first
 // value is passed over, as Keptn does.
-func read(w http.ResponseWriter, req *http.Request, v any) bool {
-	body := http.MaxBytesReader(w, req.Body, maxBody)
+func read(w http.ResponseWriter, req *http.Request, limit int64, v any) bool {
+	body := http.MaxBytesReader(w, req.Body, limit)
 	if err := json.NewDecoder(body).Decode(v); err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return false

@@ -80,9 +80,12 @@ func (r *Registry) pass(ctx context.Context, id string, anew bool) {
 		if ctx.Err() != nil && err != nil {
 			return // told to stop
 		}
-		r.remotes.note(name, err, time.Now())
+		r.noteControl(name, err)
 		r.metrics.noteSync(name, err)
 		if err != nil {
+			if !errors.Is(err, errAway) {
+				r.noteRefused(id, name, time.Now())
+			}
 			r.noteFailure(ctx, id, name, err)
 			continue
 		}
@@ -107,7 +110,20 @@ func (r *Registry) noteFailure(ctx context.Context, id, control string, err erro
 		return rec
 	})
 	if is != nil {
-		r.cfg.Log.Warn("plane not confirmed by its control plane, will try again", "plane", is.Asked.Name, "reason", control, "err", err)
+		r.cfg.Log.Debug("plane not confirmed by its control plane, will try again", "plane", is.Asked.Name, "control", control, "err", err)
+	}
+}
+
+// noteControl notes what came of a call to a control plane.
+func (r *Registry) noteControl(control string, err error) {
+	turned, after := r.remotes.note(control, err, time.Now())
+	switch {
+	case turned && errors.Is(err, errAway):
+		r.cfg.Log.Warn("control plane out of reach, planes are answered from what is known", "control", control, "err", err)
+	case turned:
+		r.cfg.Log.Info("control plane is back", "control", control, "after", after)
+	case err != nil && !errors.Is(err, errAway) && !errors.Is(err, errNotFound):
+		r.cfg.Log.Warn("control plane refuses a plane, will try again", "control", control, "err", err)
 	}
 }
 
@@ -341,7 +357,7 @@ func (r *Registry) forget(ctx context.Context, rec *Record) error {
 			continue
 		}
 		err := a.remove(ctx, m.ID)
-		r.remotes.note(name, err, time.Now())
+		r.noteControl(name, err)
 		if errors.Is(err, errNotFound) {
 			err = nil
 		}

@@ -186,19 +186,25 @@ func (m *remotes) open(cp string, now time.Time) (bool, string) {
 	return true, ""
 }
 
-// note notes what came of a try.
-func (m *remotes) note(cp string, err error, now time.Time) {
+// note notes what came of a try. turned says that an outage begins or ends by it,
+// after that time.
+func (m *remotes) note(cp string, err error, now time.Time) (turned bool, after time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	o := m.down[cp]
 	if !errors.Is(err, errAway) {
 		delete(m.down, cp)
-		return
+		if o == nil {
+			return false, 0
+		}
+		return true, now.Sub(o.since)
 	}
-	o := m.down[cp]
-	if o == nil {
+	turned = o == nil
+	if turned {
 		o = &outage{since: now, wait: firstRetry / 2}
 		m.down[cp] = o
 	}
 	o.wait, o.err = min(2*o.wait, lastRetry), err.Error()
 	o.next = now.Add(o.wait)
+	return turned, 0
 }
