@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ringway/ringway/bridge"
@@ -21,7 +22,8 @@ import (
 // sockshop has a sequence over the three stages of planesWorld.
 func sockshop() keptn.Project {
 	return keptn.Project{Name: "sockshop", Stages: []keptn.Stage{
-		{Name: "dev", Tasks: []string{"deployment", "test"}}, {Name: "hardening", Tasks: []string{"deployment"}},
+		{Name: "dev", Tasks: []string{"deployment", "test"}},
+		{Name: "hardening", Tasks: []string{"deployment"}},
 		{Name: "production", Tasks: []string{"deployment"}},
 	}}
 }
@@ -295,4 +297,23 @@ func TestAnyGoesWhereAPlaneIs(t *testing.T) {
 	tap.Next()
 	require.Less(t, time.Since(begin), 4*time.Second, "nobody was asked before")
 	require.Contains(t, f.Stamp("control").Gateway().Router().Route(e).Tried, "stamp nearer: no plane there will take this")
+}
+
+// TestPlanesOfAllReplicas: who subscribes is found at whichever replica it is.
+func TestPlanesOfAllReplicas(t *testing.T) {
+	d := openDoor(t)
+	f := planes(t, d, ", replicas: 3", func(o *gateway.Options) { o.Planes.Behalf = 600 * time.Millisecond })
+	f.Active("second")
+	for i := range 3 {
+		nc, err := nats.Connect(f.Replica("second", i).URL())
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		_, err = nc.QueueSubscribeSync(deployment, fmt.Sprintf("service-%d", i))
+		require.NoError(t, err)
+		require.NoError(t, nc.Flush())
+	}
+	require.Eventually(t, func() bool { return len(d.shown(t)) == 3 }, patience, 5*time.Millisecond)
+	for i := range 3 {
+		require.Equal(t, plane.OnBehalf, find(t, f, "second", fmt.Sprintf("service-%d", i))[0].How)
+	}
 }

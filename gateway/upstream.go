@@ -22,6 +22,7 @@ var directly = &http.Transport{DisableKeepAlives: true}
 
 type direct struct{ cp *topology.ControlPlane }
 
+// RoundTrip makes a request of the public form.
 func (d direct) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := req.Clone(req.Context())
 	out.URL.Scheme, out.URL.Host, out.Host = d.cp.API.Scheme, d.cp.API.Host, ""

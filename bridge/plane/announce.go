@@ -187,7 +187,7 @@ func (r *Registry) tell(planes []Plane, to ...topology.StampID) {
 
 // tellAll tells other stamps what is new at once, and everything now and then.
 func (r *Registry) tellAll(ctx context.Context) {
-	tick := time.NewTicker(min(r.cfg.Announce/4, time.Second))
+	tick := time.NewTicker(min(r.cfg.Announce/4, 2*time.Second))
 	defer tick.Stop()
 	var said string
 	var at time.Time

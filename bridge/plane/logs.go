@@ -24,9 +24,9 @@ const (
 	logSubject = "log.plane"
 	logAge     = 48 * time.Hour
 	logBytes   = 64 << 20
-	maxLogPart = 256 << 10   // bytes in a message
-	maxMessage = 64 << 10    // bytes of what an entry says
-	logLook    = time.Second // how often it is looked for what other replicas stored
+	maxLogPart = 256 << 10       // bytes in a message
+	maxMessage = 64 << 10        // bytes of what an entry says
+	logLook    = 5 * time.Second // how often it is looked for what other replicas stored
 )
 
 // A logBody is the body of POST /v1/log. Entries are passed on as they are, but

@@ -45,8 +45,10 @@ type counts struct {
 	desc *prometheus.Desc
 }
 
+// Describe names the metric.
 func (c counts) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
 
+// Collect counts the planes.
 func (c counts) Collect(ch chan<- prometheus.Metric) {
 	for k, n := range c.r.count() {
 		ch <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), string(k.how), string(k.state))

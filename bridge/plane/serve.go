@@ -181,6 +181,9 @@ func (r *Registry) onList(w http.ResponseWriter, query string) bool {
 		return true
 	}
 	alone := r.alone()
+	if !alone && r.atHome() && q.Get("id")+q.Get("name") == "" {
+		return false
+	}
 	var every []Integration
 	for rec, seen := range r.records() {
 		every = append(every, rec.inward(seen))
@@ -200,6 +203,17 @@ func (r *Registry) onList(w http.ResponseWriter, query string) bool {
 	}
 	answer(w, http.StatusOK, out)
 	return true
+}
+
+// atHome reports whether this is the stamp of a control plane with an API: there
+// the whole list is that of all stamps, which the control plane has.
+func (r *Registry) atHome() bool {
+	for _, cp := range r.cfg.View().ControlPlanes {
+		if cp.Stamp == r.cfg.Me && r.api(cp) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // asks reports whether a query is about i, by Keptn's rules.

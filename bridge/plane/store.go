@@ -46,7 +46,7 @@ func newStore(relay *nats.Conn, replicas int) (*store, error) {
 // open makes the bucket if it is not there.
 func (s *store) open(ctx context.Context) (jetstream.KeyValue, error) {
 	kv, err := s.js.KeyValue(ctx, Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
+	if errors.Is(err, jetstream.ErrBucketNotFound) || err == nil && !s.hasReplicas(ctx, kv) {
 		kv, err = s.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: Bucket, Description: "execution planes of this stamp, and what others say of theirs",
 			Storage: jetstream.FileStorage, Replicas: s.replicas, History: 1,
@@ -56,6 +56,17 @@ func (s *store) open(ctx context.Context) (jetstream.KeyValue, error) {
 		return nil, fmt.Errorf("open bucket %s: %w", Bucket, err)
 	}
 	return kv, nil
+}
+
+// hasReplicas reports whether the bucket has as many as it should, or nobody can
+// say.
+func (s *store) hasReplicas(ctx context.Context, kv jetstream.KeyValue) bool {
+	st, err := kv.Status(ctx)
+	if err != nil {
+		return true
+	}
+	b, ok := st.(*jetstream.KeyValueBucketStatus)
+	return !ok || b.StreamInfo().Config.Replicas == s.replicas
 }
 
 func keyOf(id string) string { return planeKey + bridge.KeyOf(id, "plane", "") }

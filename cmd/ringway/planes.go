@@ -185,8 +185,17 @@ func showPlanes(w io.Writer, all []plane.Plane) error {
 			state += " since " + p.Since.Format(time.RFC3339) + ": " + p.Reason
 		}
 		for _, line := range [][2]string{
-			{"stamp", string(p.Stamp)}, {"name", p.Name}, {"namespace", p.Namespace}, {"own namespace", p.Own}, {"caller", p.Caller},
-			{"hostname", p.Hostname}, {"version", p.Version}, {"id", p.ID}, {"how", how(p)}, {"state", state}, {"seen", ago(p.Seen)},
+			{"stamp", string(p.Stamp)},
+			{"name", p.Name},
+			{"namespace", p.Namespace},
+			{"own namespace", p.Own},
+			{"caller", p.Caller},
+			{"hostname", p.Hostname},
+			{"version", p.Version},
+			{"id", p.ID},
+			{"how", how(p)},
+			{"state", state},
+			{"seen", ago(p.Seen)},
 		} {
 			if line[1] != "" {
 				_, _ = fmt.Fprintf(t, "%s\t%s\n", line[0], line[1])
