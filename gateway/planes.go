@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/ringway/ringway/bridge/call"
 	"github.com/ringway/ringway/bridge/plane"
@@ -82,6 +84,18 @@ type PlaneStatus struct {
 	Fresh int `json:"fresh"` // every control plane knows them as they are
 	Stale int `json:"stale"` // a control plane could not confirm them
 	Gone  int `json:"gone"`  // they say nothing any more
+
+	// Why a plane is stale, and since when: the one that is for the longest time.
+	Since  time.Time `json:"since,omitzero"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// causes returns what is wrong with the planes.
+func (p PlaneStatus) causes() []string {
+	if p.Stale == 0 || p.Reason == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d planes are not confirmed since %s: %s", p.Stale, p.Since.UTC().Format(time.RFC3339), p.Reason)}
 }
 
 func (g *Gateway) planeStatus() PlaneStatus {
@@ -90,5 +104,9 @@ func (g *Gateway) planeStatus() PlaneStatus {
 		return PlaneStatus{}
 	}
 	n := r.Counts()
-	return PlaneStatus{n[plane.Fresh], n[plane.Stale], n[plane.Gone]}
+	out := PlaneStatus{Fresh: n[plane.Fresh], Stale: n[plane.Stale], Gone: n[plane.Gone]}
+	if out.Stale > 0 {
+		out.Since, out.Reason = r.Stalest()
+	}
+	return out
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/test/keptn"
 )
 
@@ -71,6 +72,34 @@ func TestPingsOutliveTheControlPlane(t *testing.T) {
 	require.Len(t, shown, 2)
 	require.Equal(t, told.Subscriptions, shown["keptn-exec.first/late-service"].Subscriptions, "under the ids it was told")
 	require.Equal(t, before.Subscriptions, p.ping(id).Subscriptions)
+}
+
+// TestSilentControlPlane: a control plane that takes calls and does not answer
+// keeps nobody waiting for longer than a plane has patience.
+func TestSilentControlPlane(t *testing.T) {
+	d := openDoor(t)
+	f := planes(t, d, "", func(o *gateway.Options) { o.Planes.Lease = time.Minute })
+	p := face(t, f, "first", 0)
+	id := p.register(helm(deployment))
+	d.mu.Lock()
+	d.mute = make(chan struct{})
+	d.mu.Unlock()
+	begin := time.Now()
+	p.ping(id)
+	require.Less(t, time.Since(begin), time.Second)
+	other := helm(deployment)
+	other.Name = "late-service"
+	late := p.register(other)
+	require.Less(t, time.Since(begin), 10*time.Second, "clients have 30 s")
+	require.Eventually(t, func() bool { return f.Status("first").Planes.Stale == 2 }, patience, time.Millisecond)
+	require.Equal(t, late, p.register(other))
+	p.ping(late)
+	require.NotEqual(t, gateway.ConditionOK, f.Status("first").Condition)
+	d.mu.Lock()
+	close(d.mute)
+	d.mute = nil
+	d.mu.Unlock()
+	require.Eventually(t, func() bool { return f.Status("first").Planes.Fresh == 2 }, patience, time.Millisecond)
 }
 
 // TestForgottenPlanesComeBack: when the control plane has forgotten a plane it is

@@ -56,6 +56,7 @@ var quick = keptn.Clock{Second: 20 * time.Millisecond}
 type frontDoor struct {
 	*httptest.Server
 	away atomic.Bool
+	mute chan struct{} // not nil: nothing is answered before it is closed
 
 	mu    sync.Mutex
 	store *keptn.Store
@@ -67,6 +68,17 @@ func openDoor(t *testing.T) *frontDoor {
 	d := &frontDoor{store: keptn.NewStore(keptn.Clock{})}
 	d.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.away.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		d.mu.Lock()
+		mute := d.mute
+		d.mu.Unlock()
+		if mute != nil {
+			_, _ = io.Copy(io.Discard, r.Body) // or nobody notices that the caller has gone
+			select {
+			case <-mute:
+			case <-r.Context().Done():
+			}
 			panic(http.ErrAbortHandler)
 		}
 		path, ok := strings.CutPrefix(r.URL.Path, "/api/controlPlane")

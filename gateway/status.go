@@ -119,6 +119,7 @@ func (s *Status) judge() {
 	if s.Topology.Err != "" {
 		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)
 	}
+	s.Causes = append(s.Causes, s.Planes.causes()...)
 	s.Causes = append(s.Causes, s.Replica.causes()...)
 	s.Causes = append(s.Causes, s.Store...)
 	slices.Sort(s.Causes)

@@ -69,6 +69,19 @@ func (r *Registry) count() map[kind]int {
 	return out
 }
 
+// Stalest returns since when, and why, a live plane could not be confirmed: the one
+// that could not for the longest time.
+func (r *Registry) Stalest() (since time.Time, why string) {
+	now := time.Now()
+	for rec, seen := range r.records() {
+		at, reason := rec.stale()
+		if r.state(rec, seen, now) == Stale && !at.IsZero() && (since.IsZero() || at.Before(since)) {
+			since, why = at, reason
+		}
+	}
+	return since, why
+}
+
 // Counts returns how many planes of this stamp are in each state.
 func (r *Registry) Counts() map[State]int {
 	out := map[State]int{}
