@@ -97,6 +97,10 @@ const (
 	ReasonLate      Reason = "late"      // an answer after its stamp's deadline
 	ReasonRepeated  Reason = "repeated"  // a second answer of a plane that has answered, under another id
 	ReasonNoPlane   Reason = "no-plane"  // no plane took the event in the time of its rule
+	ReasonRejected  Reason = "rejected"  // a control plane that is reached by HTTP refuses it
+	// ReasonUnconfirmed is an event that was posted and may not have arrived, of
+	// a kind of which that can not be found out.
+	ReasonUnconfirmed Reason = "unconfirmed"
 )
 
 // Route decides where an event that a client of this stamp published goes.

@@ -25,3 +25,29 @@ type Passing struct {
 	// another stamp.
 	Local bool
 }
+
+// An Overhearer is a Sink that is also to be Put what it has a use for but does
+// not take: such an event does not count as subscribed, and waits for whoever it
+// is meant for.
+type Overhearer interface {
+	// Overhears reports, quickly and without asking anybody, whether the events
+	// of a subject are of use, wanted or not.
+	Overhears(subject string) bool
+}
+
+// Draws reports whether s is to be Put the events of a subject.
+func Draws(s Sink, subject string) bool {
+	if o, ok := s.(Overhearer); ok {
+		return o.Overhears(subject)
+	}
+	return s.Wants(subject)
+}
+
+// A Releaser is a Sink that can give a task back: the stamp lets go of it, since
+// nobody has started it in time, and another may do it.
+type Releaser interface {
+	// Release returns once nobody is offered the task any more whose .triggered
+	// has this id. It is no error if the Sink does not have it. The task may be
+	// Put again later.
+	Release(ctx context.Context, triggered string) error
+}

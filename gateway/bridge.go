@@ -16,6 +16,7 @@ import (
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/live"
 	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/bridge/pull"
 	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/internal/run"
 	"github.com/ringway/ringway/topology"
@@ -26,6 +27,7 @@ type parts struct {
 	outbox *outbox.Outbox
 	inbox  *inbox.Inbox
 	tasks  *task.Tasks
+	pull   *pull.Client
 	live   *live.Carrier
 	asker  *canary.Asker
 	answer *canary.Answerer
@@ -125,6 +127,11 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
+	polls, err := g.makePoll(c)
+	if err != nil {
+		return err
+	}
+	g.poll.Store(polls)
 	p, err := g.makeParts(c, box, replicas, g.reg)
 	if err != nil {
 		return err
@@ -138,11 +145,13 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	// ask the tasks.
 	var s run.Stack
 	g.pushPlanes(&s, planes, true)
+	s.Push("poll", g.pollPart(polls)) // what is open is known before anything is said of it
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, func()) error
 	}{
 		{"tasks", p.tasks.Run},
+		{"pull", p.pull.Run},
 		{"inbox", p.inbox.Run},
 		{"canary answers", p.answer.Run},
 		{"live", p.live.Run},
@@ -173,6 +182,10 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		subscribers = func(subject string) []inbox.Subscriber { return c.external.behind(here(subject), subject) }
 	}
 	var err error
+	if p.pull, err = g.makePull(c, box, replicas, reg); err != nil {
+		return nil, err
+	}
+	sinks := append(g.sinks(), p.pull)
 	p.tasks, err = task.New(task.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
 		Send: func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
@@ -186,7 +199,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.inbox, err = inbox.New(inbox.Config{
-		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks,
+		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks, Sinks: sinks,
 		Subscribers: subscribers, Ready: g.planesReady, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,
@@ -197,7 +210,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox,
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Sinks: sinks,
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})

@@ -15,7 +15,7 @@ func (e eras) Of(r *bridge.Router) (outbox.Era, bool) {
 	if f.router != r {
 		return outbox.Era{}, false // another one came in force meanwhile, and is asked for next
 	}
-	return outbox.Era{Hash: f.view.Hash, Document: f.document}, true
+	return outbox.Era{Hash: f.view.Hash, Document: f.document, Since: f.since}, true
 }
 
 // Router implements outbox.Eras.

@@ -16,11 +16,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/bridge/call"
 	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/bridge/plane"
+	"github.com/ringway/ringway/bridge/poll"
+	"github.com/ringway/ringway/bridge/tunnel"
 	"github.com/ringway/ringway/gateway/admin"
+	"github.com/ringway/ringway/gateway/face"
 	"github.com/ringway/ringway/gateway/node"
 	"github.com/ringway/ringway/internal/run"
 	"github.com/ringway/ringway/topology"
@@ -36,20 +40,24 @@ type Gateway struct {
 	node    *node.Node
 	admin   *admin.Server
 	monitor *admin.Pages // nil: off
+	face    *face.Face   // nil: off
 	board   *board
 	since   time.Time
 	ready   atomic.Bool
 	force   atomic.Pointer[inForce]
 	bridge  atomic.Pointer[parts]
+	poll    atomic.Pointer[poll.Server] // nil: not yet
 	letters atomic.Pointer[deadletter.Box]
 	// troubles of the store as last looked at; nil: not yet
 	troubles atomic.Pointer[[]node.StoreTrouble]
-	damaged  atomic.Pointer[[]string]       // what was wrong with it at the start
-	lease    atomic.Pointer[lead.Lease]     // nil: not yet, or one replica
-	catcher  atomic.Pointer[catch.Catcher]  // the same
+	damaged  atomic.Pointer[[]string]      // what was wrong with it at the start
+	lease    atomic.Pointer[lead.Lease]    // nil: not yet, or one replica
+	catcher  atomic.Pointer[catch.Catcher] // the same
+	rest     rest                          // how far a replica is with its stop
+	tunnel   atomic.Pointer[tunnel.Client] // nil: not yet
+	handlers atomic.Pointer[[]call.Handler]
 	planes   atomic.Pointer[plane.Registry] // nil: not yet
 	routing  atomic.Pointer[knowing]        // nil: not yet
-	rest     rest                           // how far a replica is with its stop
 
 	changing  sync.Mutex    // held while what is in force changes
 	relinkDue chan struct{} // one place: the link server has to restart
@@ -93,7 +101,7 @@ func (g *Gateway) nodeConfig(f *inForce) node.Config {
 // errNotActive reports a question to a replica that stands by.
 var errNotActive = errors.New("this replica does not deliver; ask the active one")
 
-// listen binds the admin face and the monitoring pages.
+// listen binds the admin face, the monitoring pages and the HTTP face.
 func (g *Gateway) listen() error {
 	var err error
 	g.admin, err = admin.New(admin.Config{
@@ -117,14 +125,19 @@ func (g *Gateway) listen() error {
 	if err != nil {
 		return err
 	}
-	if g.opts.Listen.Monitoring == "off" {
-		return nil
+	if g.opts.Listen.Monitoring != "off" {
+		g.monitor, err = admin.NewPages(g.opts.Listen.Monitoring, http.HandlerFunc(g.serveMonitor))
+		if err != nil {
+			return errors.Join(err, g.admin.Close())
+		}
 	}
-	g.monitor, err = admin.NewPages(g.opts.Listen.Monitoring, http.HandlerFunc(g.serveMonitor))
-	if err != nil {
-		return errors.Join(err, g.admin.Close())
+	if err = g.openFace(); err != nil {
+		err = errors.Join(fmt.Errorf("open HTTP face: %w", err), g.admin.Close())
+		if g.monitor != nil {
+			err = errors.Join(err, g.monitor.Close())
+		}
 	}
-	return nil
+	return err
 }
 
 func (g *Gateway) serveMonitor(w http.ResponseWriter, r *http.Request) {
@@ -143,6 +156,7 @@ func (g *Gateway) Run(ctx context.Context, ready func()) error {
 	s.Push("nats", g.node)
 	s.Push("store", run.Func(g.watchStore))
 	s.Push("bridge", run.Func(g.runBridge))
+	s.Push("http", run.Func(g.runHTTP))
 	s.Push("link restarts", run.Func(g.relink))
 	s.Push("reload", run.Func(g.watchFiles)) // first to go
 	err := s.Run(ctx, func() {
@@ -178,7 +192,7 @@ func (g *Gateway) Status() Status {
 		Links:    []LinkStatus{}, Peers: []PeerStatus{}, Targets: []TargetStatus{},
 	}
 	if s.Ready {
-		s.Clients = g.node.ClientURL()
+		s.Clients, s.REST = g.node.ClientURL(), g.RESTURL()
 	}
 	for _, l := range g.node.Links() {
 		ls := LinkStatus{Peer: string(l.Peer), Kind: string(l.Kind), Addr: l.Addr, Up: l.Up, Since: l.Since, Err: l.Err}
@@ -200,6 +214,7 @@ func (g *Gateway) Status() Status {
 		s.Targets = targetStatus(p.outbox.Lanes())
 		s.Waiting = p.inbox.Waiting()
 		s.Tasks = p.tasks.List(tasksShown)
+		s.Polled = p.pull.States()
 		s.Peers = g.peerStatus(f.view, p.asker.Peers(), s.Links, time.Now())
 	}
 	s.judge()

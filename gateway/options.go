@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringway/ringway/gateway/face"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -32,6 +33,11 @@ type Options struct {
 	// ExternalCredentials is a credentials file for the NATS that the stamp had
 	// before (clients.mode external in the topology), if it asks for one.
 	ExternalCredentials string `yaml:"externalCredentials"`
+	// ControlPlanes says with what the control planes are called that the
+	// topology has this stamp poll (api.poll), by their names.
+	ControlPlanes map[string]ControlPlane `yaml:"controlPlanes"`
+	// Pull tunes how they are polled.
+	Pull Pull `yaml:"pull"`
 	// Replica says which of the stamp's replicas this process is. It is needed
 	// if the topology says that the stamp has more than one.
 	Replica Replica `yaml:"replica"`
@@ -41,6 +47,16 @@ type Options struct {
 	Events Events `yaml:"events"`
 	// Planes tunes the registration of the stamp's execution planes.
 	Planes Planes `yaml:"planes"`
+	// Poll tunes what is offered to planes that poll.
+	Poll Poll `yaml:"poll"`
+	// Rest says who may use the HTTP face, and how it is served.
+	Rest Rest `yaml:"rest"`
+	// Targets holds, by the name of a target that this stamp serves to others, the
+	// files that its upstream asks for: ca, cert, key, serverName,
+	// credentialPrefix, and credentials, which names a file for each header. The API
+	// of a control plane is target keptn-<controlPlane>, and
+	// keptn-<controlPlane>-<service> for a service in its own form.
+	Targets map[string]TargetFiles `yaml:"targets"`
 	// StopGrace bounds an ordered stop. Clients are asked to leave first.
 	StopGrace time.Duration `yaml:"stopGrace"`
 }
@@ -60,10 +76,39 @@ type Listen struct {
 	Admin string `yaml:"admin"`
 	// Monitoring is where Keptn's pods probe NATS; "off" for none.
 	Monitoring string `yaml:"monitoring"`
+	// REST is where HTTP is served to the clients of the stamp: Keptn's API and
+	// targets of other stamps; "off" for none.
+	REST string `yaml:"rest"`
 	// Routes is where the other replicas of the stamp connect, if it has some.
 	Routes string `yaml:"routes"`
 	// LinkRoutes is the same for the link servers of a hub.
 	LinkRoutes string `yaml:"linkRoutes"`
+}
+
+// ControlPlane holds names of files. All but CA are read again when they are
+// used.
+type ControlPlane struct {
+	// TokenFile holds the x-token of the API.
+	TokenFile string `yaml:"tokenFile"`
+	// CA holds, as PEM, whom to trust instead of whom the system trusts.
+	CA string `yaml:"ca"`
+	// Cert and Key hold, as PEM, who we are, if the API asks.
+	Cert string `yaml:"cert"`
+	// Key belongs to Cert.
+	Key string `yaml:"key"`
+}
+
+// Pull tunes how control planes are polled.
+type Pull struct {
+	// Types lists the types of open events that are asked for, such as
+	// sh.keptn.event.deployment.triggered, besides those that planes are known
+	// to subscribe to.
+	Types []string `yaml:"types"`
+	// Interval is the time between two polls.
+	Interval time.Duration `yaml:"interval"`
+	// Settle is after what time an answer that was posted is in the control
+	// plane's mongodb-datastore at the latest, for those whose reply was lost.
+	Settle time.Duration `yaml:"settle"`
 }
 
 // Replica tells one process of a stamp from the others, and where those are.
@@ -82,6 +127,58 @@ type Replica struct {
 	// replica, such as that of a headless Service (with
 	// publishNotReadyAddresses). It is resolved again and again.
 	PeersDNS string `yaml:"peersDNS"`
+}
+
+// Rest says who may use the HTTP face, and how it is served.
+type Rest struct {
+	// Cert is a certificate for listen.rest; with it only TLS is served there. It is
+	// read again when it changes.
+	Cert string `yaml:"cert"`
+	// Key is the key of cert.
+	Key string `yaml:"key"`
+	// Tokens is a folder with a file for each plane that may use /api: the name of
+	// the file is that of the plane, its content the token that it shows as x-token.
+	// It is read again when it changes. Without one, nobody may.
+	Tokens string `yaml:"tokens"`
+	// Anonymous lets clients from clients.sources of the stamp use /api without a
+	// token; which plane they are is what the prefix /p/<plane> says.
+	Anonymous bool `yaml:"anonymous"`
+	// Tunnel says who may use /t/<stamp>/<target>/: sources, who connects from
+	// clients.sources; token, who shows a token of rest.tokens as x-token or bearer;
+	// or off.
+	Tunnel string `yaml:"tunnel"`
+	// Names are further listeners, always without /api and /t: by the name of a
+	// service in Keptn's cluster, for clients whose Host cannot tell it, or * for all
+	// of them by Host.
+	Names map[string]string `yaml:"names"`
+	// NamesTLS serves rest.names with cert, too.
+	NamesTLS bool `yaml:"namesTLS"`
+	// ClusterDomain is how the names of Services end, as in
+	// shipyard-controller.keptn.svc.cluster.local.
+	ClusterDomain string `yaml:"clusterDomain"`
+	// MaxRequest bounds the body of a call to Keptn, in bytes.
+	MaxRequest int64 `yaml:"maxRequest"`
+	// IdleTimeout is how long a client may take to send the next bytes of a body, or
+	// to take those of an answer.
+	IdleTimeout time.Duration `yaml:"idleTimeout"`
+}
+
+// TargetFiles is what the upstream of a target asks for. Files are read again
+// when they change.
+type TargetFiles struct {
+	// CA is what its certificate is checked against, else the system's.
+	CA string `yaml:"ca"`
+	// Cert is the client certificate that is shown.
+	Cert string `yaml:"cert"`
+	// Key is the key of cert.
+	Key string `yaml:"key"`
+	// ServerName is the name in its certificate; empty: the host of its URL.
+	ServerName string `yaml:"serverName"`
+	// Credentials names a file with the value of each of these headers, such as
+	// x-token. What callers send for such a header is dropped.
+	Credentials map[string]string `yaml:"credentials"`
+	// CredentialPrefix is put before the value of Authorization, such as "Bearer ".
+	CredentialPrefix string `yaml:"credentialPrefix"`
 }
 
 // Log says what is logged and how.
@@ -147,6 +244,21 @@ type Planes struct {
 	Announce time.Duration `yaml:"announce"`
 }
 
+// Poll tunes what is offered to planes that poll.
+type Poll struct {
+	// TTL is how long a task that nobody finishes is offered.
+	TTL time.Duration `yaml:"ttl"`
+	// NewsTTL is how long an event that gives nothing to do is offered, such as a
+	// .finished or one of service.*.
+	NewsTTL time.Duration `yaml:"newsTTL"`
+	// Window is how long a post is remembered that says which event it is, by an id
+	// or by what it answers, so that a retry is the same event.
+	Window time.Duration `yaml:"window"`
+	// Retry is how long any other post is remembered: two of the same text in that
+	// time are one event.
+	Retry time.Duration `yaml:"retry"`
+}
+
 // DefaultOptions returns the options of a process that was told nothing but
 // its stamp.
 func DefaultOptions() Options {
@@ -156,16 +268,25 @@ func DefaultOptions() Options {
 		Data:     "data",
 		Listen: Listen{
 			Clients: ":4222", Gateway: ":7222", Leafnode: ":7422", WebSocket: ":8443",
-			Admin: "127.0.0.1:9222", Monitoring: ":8222",
+			Admin: "127.0.0.1:9222", Monitoring: ":8222", REST: ":8080",
 			Routes: ":6222", LinkRoutes: ":6223",
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Log:  Log{Level: "info", Format: "text"},
+		Rest: Rest{Tunnel: face.TunnelSources, ClusterDomain: "cluster.local", MaxRequest: face.DefaultMaxRequest, IdleTimeout: face.DefaultIdle},
 		Events: Events{
 			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 500_000, MaxWaitingBytes: 1 << 30,
 			DoubtTime: 3 * time.Second, ReofferTimes: 1,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
-		Planes:    defaultPlanes(),
+		Planes: defaultPlanes(),
+		Poll:   defaultPoll(),
+		Pull: Pull{
+			Types: []string{
+				"sh.keptn.event.deployment.triggered", "sh.keptn.event.test.triggered", "sh.keptn.event.release.triggered",
+				"sh.keptn.event.rollback.triggered", "sh.keptn.event.action.triggered",
+			},
+			Interval: 2 * time.Second, Settle: 5 * time.Second,
+		},
 		StopGrace: 20 * time.Second,
 	}
 }
@@ -187,9 +308,9 @@ func (o Options) Validate() error {
 	for key, v := range map[string]string{
 		"listen.clients": o.Listen.Clients, "listen.gateway": o.Listen.Gateway, "listen.leafnode": o.Listen.Leafnode,
 		"listen.websocket": o.Listen.WebSocket, "listen.admin": o.Listen.Admin, "listen.monitoring": o.Listen.Monitoring,
-		"listen.routes": o.Listen.Routes, "listen.linkRoutes": o.Listen.LinkRoutes,
+		"listen.rest": o.Listen.REST, "listen.routes": o.Listen.Routes, "listen.linkRoutes": o.Listen.LinkRoutes,
 	} {
-		if v == "off" && key == "listen.monitoring" || v == "" && strings.HasSuffix(strings.ToLower(key), "routes") {
+		if v == "off" && (key == "listen.monitoring" || key == "listen.rest") || v == "" && key == "listen.rest" || v == "" && strings.HasSuffix(strings.ToLower(key), "routes") {
 			continue
 		}
 		if _, _, err := net.SplitHostPort(v); err != nil {
@@ -209,6 +330,11 @@ func (o Options) Validate() error {
 		bad("events.doubtTime", "%s, and reofferAfter %s, reofferTimes %d, are out of range", o.Events.DoubtTime, o.Events.ReofferAfter, o.Events.ReofferTimes)
 	}
 	o.Planes.check(bad)
+	o.Poll.validate(bad)
+	o.validateREST(bad)
+	if o.Pull.Interval <= 0 || o.Pull.Settle <= 0 {
+		bad("pull", "interval %s and settle %s must be positive", o.Pull.Interval, o.Pull.Settle)
+	}
 	switch o.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:

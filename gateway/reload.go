@@ -21,6 +21,7 @@ type inForce struct {
 	view     *topology.View
 	router   *bridge.Router
 	document []byte // the topology file
+	since    time.Time
 	folder   *auth.Folder
 	hash     string // of the folder
 	identity node.Identity
@@ -50,7 +51,7 @@ func load(o Options) (*inForce, error) {
 	if folder.Stamp != o.Stamp {
 		return nil, fmt.Errorf("identity %s belongs to stamp %q, not %q", o.Identity, folder.Stamp, o.Stamp)
 	}
-	f := &inForce{view: view, router: bridge.NewRouter(view), document: data, folder: folder, hash: folder.Hash()}
+	f := &inForce{view: view, router: bridge.NewRouter(view), document: data, since: time.Now(), folder: folder, hash: folder.Hash()}
 	if p := view.Me.Link.Proxy; p != nil && p.CredentialsFile != "" {
 		b, err := os.ReadFile(p.CredentialsFile) //nolint:gosec // the topology names it
 		if err != nil {
@@ -226,7 +227,7 @@ func (g *Gateway) follow(ctx context.Context) error {
 	defer cancel()
 	p.outbox.Retire()
 	p.asker.Refresh()
-	return errors.Join(p.outbox.Recapture(ctx), p.live.Resubscribe())
+	return errors.Join(p.outbox.NoteTopology(ctx), p.outbox.Recapture(ctx), p.live.Resubscribe())
 }
 
 // union returns the elements of a and then those of b that are not in a.

@@ -16,6 +16,7 @@ import (
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/bridge/live"
 	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/bridge/pull"
 	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/internal/run"
 )
@@ -129,6 +130,11 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	if err != nil {
 		return err
 	}
+	polls, err := g.makePoll(c)
+	if err != nil {
+		return err
+	}
+	g.poll.Store(polls)
 	var s run.Stack
 	g.pushPlanes(&s, planes, false)
 	// The active replica has to hear that clients of this one are gone for as
@@ -138,6 +144,10 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	// What clients publish is heard first and last.
 	s.Push("rest", run.Func(func(ctx context.Context, ready func()) error { return g.awaitRest(ctx, ready, c.relay) }))
 	s.Push("catch", &keeper{name: "catch", run: catcher.Run, board: g.board, log: g.log})
+	s.Push("poll", run.Func(func(ctx context.Context, ready func()) error {
+		ready() // other parts do not wait for its store
+		return g.pollPart(polls).Run(ctx, func() {})
+	}))
 	s.Push("clients", run.Func(func(ctx context.Context, ready func()) error { return g.dismissClients(ctx, ready, c) }))
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
 	s.Push("reach", run.Func(func(ctx context.Context, ready func()) error { return g.answerReach(ctx, ready, c.relay) }))
@@ -225,7 +235,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	p.live = carrier
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
-	defer g.board.clear("tasks", "inbox", "canary answers", "outbox", "canary", "planes told")
+	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "canary", "planes told")
 	t := g.newTide(c)
 	delivering := make(chan struct{})
 	var s run.Stack
@@ -236,6 +246,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 		run  func(context.Context, func()) error
 	}{
 		{"tasks", p.tasks.Run},
+		{"pull", p.pull.Run},
 		{"inbox", t.anew(p.inbox.Run)},
 		{"canary answers", p.answer.Run},
 		{"outbox", t.anew(p.outbox.Run)},
@@ -304,6 +315,7 @@ func (g *Gateway) settled(ctx context.Context, c *conns) error {
 		{c.relay, outbox.StreamHold},
 		{c.relay, inbox.StreamState},
 		{c.relay, task.Stream},
+		{c.relay, pull.Stream},
 		{c.relay, deadletter.Stream},
 		{c.fed, inbox.StreamIn},
 	} {

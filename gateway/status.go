@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/bridge/pull"
 	"github.com/ringway/ringway/bridge/task"
 	"github.com/ringway/ringway/topology"
 )
@@ -37,12 +38,14 @@ type Status struct {
 
 	Topology TopologyStatus    `json:"topology"`
 	Clients  string            `json:"clients"` // URL for the stamp's own clients
+	REST     string            `json:"rest"`    // the same for HTTP; empty if it is off
 	Links    []LinkStatus      `json:"links"`
 	Peers    []PeerStatus      `json:"peers"` // whom this stamp exchanges events with, by name
 	Targets  []TargetStatus    `json:"targets"`
 	Tasks    []task.Task       `json:"tasks"` // given to other stamps and not over; the oldest
 	Waiting  []inbox.Waiting   `json:"waiting"`
 	Planes   PlaneStatus       `json:"planes"`
+	Polled   []pull.State      `json:"polled,omitempty"`  // control planes that this stamp polls
 	Replica  *ReplicaStatus    `json:"replica,omitempty"` // of a stamp that has several
 	Store    []string          `json:"store"`             // what is wrong with the streams on the disk
 	Parts    map[string]string `json:"parts"`             // by name: "ok", or what is wrong
@@ -120,6 +123,7 @@ func (s *Status) judge() {
 		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)
 	}
 	s.Causes = append(s.Causes, s.Planes.causes()...)
+	s.Causes = append(s.Causes, pullCauses(s.Polled)...)
 	s.Causes = append(s.Causes, s.Replica.causes()...)
 	s.Causes = append(s.Causes, s.Store...)
 	slices.Sort(s.Causes)

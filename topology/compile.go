@@ -205,9 +205,9 @@ func (c *compiler) controlPlanes() {
 			}
 			rest = e.Name
 		}
-		c.m.ControlPlanes = append(c.m.ControlPlanes, &ControlPlane{
-			Name: e.Name, Stamp: StampID(e.Stamp), Projects: e.Projects, API: c.url(path+".api.url", e.API.URL, "http", "https"),
-		})
+		p := &ControlPlane{Name: e.Name, Stamp: StampID(e.Stamp), Projects: e.Projects}
+		c.api(path+".api", &e.API, p)
+		c.m.ControlPlanes = append(c.m.ControlPlanes, p)
 	}
 	for i, st := range c.s.Stamps {
 		id := StampID(st.Name)

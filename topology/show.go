@@ -64,8 +64,8 @@ func (m *Mesh) document() fields {
 	}
 	for _, c := range m.ControlPlanes {
 		f := object("name", c.Name, "stamp", string(c.Stamp), "projects", c.Projects)
-		if c.API != nil {
-			f["api"] = fields{"url": c.API.String()}
+		if api := showAPI(c); len(api) > 0 {
+			f["api"] = api
 		}
 		controls = append(controls, f)
 	}
@@ -81,8 +81,7 @@ func (m *Mesh) document() fields {
 			"from", object("stamps", m.members(p.From)), "to", object("stamps", m.members(p.To))))
 	}
 	for _, t := range m.Targets {
-		targets = append(targets, object("name", t.Name, "stamp", string(t.Stamp), "url", t.URL.String(), "methods", t.Methods,
-			"paths", t.Paths, "deny", t.Deny, "callers", object("stamps", m.members(t.Callers))))
+		targets = append(targets, m.showTarget(t))
 	}
 	doc := fields{"apiVersion": APIVersion, "kind": Kind, "name": m.Name, "geos": texts(m.Geos), "rings": texts(m.Rings), "stamps": stamps}
 	for key, list := range map[string][]fields{
@@ -93,6 +92,40 @@ func (m *Mesh) document() fields {
 		}
 	}
 	return doc
+}
+
+func showAPI(c *ControlPlane) fields {
+	f, services := fields{}, fields{}
+	if c.API != nil {
+		f["url"] = c.API.String()
+	}
+	for name, u := range c.Services {
+		services[name] = u.String()
+	}
+	if len(services) > 0 {
+		f["services"] = services
+	}
+	if c.Poll {
+		f["poll"] = true
+	}
+	return f
+}
+
+func (m *Mesh) showTarget(t *Target) fields {
+	f := object("name", t.Name, "stamp", string(t.Stamp), "url", t.URL.String(), "methods", t.Methods,
+		"paths", t.Paths, "deny", t.Deny, "callers", object("stamps", m.members(t.Callers)))
+	for key, is := range map[string]bool{"upgrade": t.Upgrade, "keepHost": t.KeepHost} {
+		if is {
+			f[key] = true
+		}
+	}
+	if t.MaxRequest != 0 {
+		f["maxRequest"] = t.MaxRequest
+	}
+	if t.Timeout > 0 {
+		f["timeout"] = t.Timeout.String()
+	}
+	return f
 }
 
 func showStamp(s *Stamp) fields {

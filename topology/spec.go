@@ -102,7 +102,9 @@ type ControlPlaneSpec struct {
 
 // An APISpec is where Keptn's REST API is.
 type APISpec struct {
-	URL string `yaml:"url" json:"url,omitempty"`
+	URL      string            `yaml:"url" json:"url,omitempty" jsonschema_description:"The public form, as api-gateway-nginx offers it: ends in /api."`
+	Services map[string]string `yaml:"services" json:"services,omitempty" jsonschema_description:"The form inside Keptn's cluster, a URL for each of shipyard-controller, resource-service, mongodb-datastore, secret-service, api-service, statistics-service; preferred to url for those that are given."`
+	Poll     *bool             `yaml:"poll" json:"poll,omitempty" jsonschema_description:"The control plane can be reached by HTTP only: its stamp polls for open events and posts the answers."`
 }
 
 // A StageSpec says which stamps get the events of a stage.
@@ -155,7 +157,12 @@ type TargetSpec struct {
 	Stamp   string     `yaml:"stamp" json:"stamp" jsonschema:"required"`
 	URL     string     `yaml:"url" json:"url" jsonschema:"required"`
 	Callers SelectSpec `yaml:"callers" json:"callers,omitempty" jsonschema_description:"Stamps that may call it; all if not given."`
-	Methods []string   `yaml:"methods" json:"methods,omitempty" jsonschema_description:"HTTP methods that may be used; all if not given."`
-	Paths   []string   `yaml:"paths" json:"paths,omitempty" jsonschema_description:"Prefixes of paths that may be called; all if not given."`
-	Deny    []string   `yaml:"deny" json:"deny,omitempty" jsonschema_description:"Prefixes of paths that may not be called."`
+	Methods []string   `yaml:"methods" json:"methods,omitempty" jsonschema_description:"HTTP methods that may be used; all if not given. To change the protocol is a GET or a POST."`
+	Paths   []string   `yaml:"paths" json:"paths,omitempty" jsonschema_description:"Prefixes of paths that may be called, part by part: /api/v1 stands for itself and what is below it, and * for any one part; all if not given."`
+	Deny    []string   `yaml:"deny" json:"deny,omitempty" jsonschema_description:"Prefixes of paths that may not be called, written alike."`
+
+	Upgrade    *bool         `yaml:"upgrade" json:"upgrade,omitempty" jsonschema_description:"Callers may change the protocol (WebSocket, SPDY), as kubectl exec does. What they send then is checked no more, so they may not if not given."`
+	KeepHost   *bool         `yaml:"keepHost" json:"keepHost,omitempty" jsonschema_description:"Passes on the Host that the caller named, instead of that of url."`
+	MaxRequest int64         `yaml:"maxRequest" json:"maxRequest,omitempty" jsonschema_description:"How long the body of a request may be, in bytes; 5242880 if not given, -1 for no limit."`
+	Timeout    time.Duration `yaml:"timeout" json:"timeout,omitempty" jsonschema:"type=string" jsonschema_description:"Until when an answer must have come in full, such as 30s; no limit if not given, for answers that stream."`
 }

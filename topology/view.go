@@ -89,8 +89,14 @@ type ControlPlane struct {
 	Name     string
 	Stamp    StampID
 	Projects []string // empty: every project that no other control plane owns
-	API      *url.URL // Keptn's API; nil if there is none
+	API      *url.URL // Keptn's API in its public form; nil if there is none
+	// Services are the URLs of Keptn's services in their own form, by name.
+	Services map[string]*url.URL `json:",omitempty"`
+	Poll     bool                `json:",omitempty"` // it is reached by HTTP only
 }
+
+// HasAPI reports whether calls to the control plane lead anywhere.
+func (c *ControlPlane) HasAPI() bool { return c.API != nil || len(c.Services) > 0 }
 
 // A StageRule says which stamps get the events of a Keptn stage.
 type StageRule struct {
@@ -137,6 +143,22 @@ type Target struct {
 	Methods []string         // empty: all
 	Paths   []string         // allowed prefixes of the path; empty: all
 	Deny    []string         // denied prefixes
+
+	Upgrade    bool          `json:",omitempty"` // callers may change the protocol
+	KeepHost   bool          `json:",omitempty"` // the Host that the caller names is passed on
+	MaxRequest int64         `json:",omitempty"` // of a body, in bytes; 0: 5 MiB, -1: no limit
+	Timeout    time.Duration `json:",omitempty"` // until the answer has come in full; 0: none
+}
+
+// Target returns the target of stamp id that is called name, or nil. Those that
+// control planes imply are not among them.
+func (m *Mesh) Target(id StampID, name string) *Target {
+	for _, t := range m.Targets {
+		if t.Stamp == id && t.Name == name {
+			return t
+		}
+	}
+	return nil
 }
 
 // A View is what one stamp needs of a Mesh to run.

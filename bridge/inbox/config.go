@@ -41,6 +41,9 @@ type Config struct {
 	// Unanswered reports whether it is sure that no plane of this stamp has
 	// answered a task. nil is never known to have.
 	Unanswered func(triggered string) bool
+	// Sinks get a copy of what they want, before the stamp's clients. nil is
+	// none.
+	Sinks []bridge.Sink
 
 	Window     time.Duration // how long an event is known after delivery; 0 is 24 h, which is the least
 	MaxWait    time.Duration // how long an event may wait for a subscriber; 0 is 72 h

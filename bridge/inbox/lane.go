@@ -49,7 +49,7 @@ func (l *lane) full() bool { return len(l.seqs) >= windowEvents || l.bytes >= wi
 // deliver publishes the event to the stamp's clients, at once or with the next
 // commit. It counts as delivered when its subscribers' sockets have it.
 func (in *Inbox) deliver(ctx context.Context, a arrival) error {
-	if in.announces() {
+	if in.announces() || len(in.staged) > 0 || in.drawn(a.subject) {
 		return in.stage(ctx, a)
 	}
 	if in.published >= batchSize {

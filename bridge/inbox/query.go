@@ -93,6 +93,10 @@ func (in *Inbox) LetGo(ctx context.Context, triggered string) bool {
 		if in.givens.byID[triggered] != g { // a plane that had it has gone
 			return
 		}
+		if err := in.withdraw(ctx, triggered); err != nil {
+			in.cfg.Log.Warn("task not taken back, will be asked again", "task", triggered, "err", err)
+			return
+		}
 		in.givens.release(triggered)
 		in.dirty, can = true, true
 	}, done)

@@ -17,6 +17,10 @@ import (
 // staged, the progress is written with their sequences (progress.Open), and
 // only then they are published. With one replica the stream stands still with
 // the process, and the first of each subject are doubted instead.
+//
+// What a sink wants is staged, too: it is with the sink before it is published.
+// If a sink cannot store it, no client has got it, and it is tried again without
+// a doubt.
 
 // stagedSize bounds how many events are staged between two writes of the
 // progress, and so how many are doubtful after a crash of an active replica
@@ -28,7 +32,11 @@ func (in *Inbox) announces() bool { return in.cfg.Replicas > 1 }
 
 // stage has an event published with the next commit.
 func (in *Inbox) stage(ctx context.Context, a arrival) error {
-	if len(in.staged) >= stagedSize {
+	room := batchSize
+	if in.announces() {
+		room = stagedSize
+	}
+	if len(in.staged) >= room {
 		if err := in.save(ctx); err != nil {
 			return err
 		}
@@ -38,13 +46,17 @@ func (in *Inbox) stage(ctx context.Context, a arrival) error {
 	return nil
 }
 
-// publishStaged announces what is staged and publishes it. If that cannot be
-// announced it is not published, and not in doubt.
+// publishStaged gives the sinks what is staged, announces it and publishes it. If
+// that cannot be stored it is not published, and not in doubt.
 func (in *Inbox) publishStaged(ctx context.Context) error {
 	if len(in.staged) == 0 {
 		return nil
 	}
-	if err := in.note(ctx); err != nil {
+	err := in.feed(ctx)
+	if err == nil && in.announces() {
+		err = in.note(ctx)
+	}
+	if err != nil {
 		for _, a := range in.staged {
 			in.lanes[a.subject].written(a.seq)
 		}

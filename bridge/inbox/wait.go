@@ -107,11 +107,12 @@ func (w *waitlist) subjects() []string {
 // deliverable reports whether an event on subject can be published now, and if
 // not, why.
 func (in *Inbox) deliverable(subject string) (bool, string) {
-	if !in.cfg.Interest(subject) {
+	if in.cfg.Interest(subject) {
+		if ok, why := in.cfg.Ready(subject); !ok {
+			return false, why
+		}
+	} else if !in.wanted(subject) {
 		return false, whyNobody
-	}
-	if ok, why := in.cfg.Ready(subject); !ok {
-		return false, why
 	}
 	if l := in.lanes[subject]; l != nil && l.full() {
 		return false, whySlow
@@ -160,7 +161,7 @@ func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time
 		if w == nil {
 			return nil
 		}
-		if d := doubted[w.context]; d != nil && d.w.seq < w.seq && in.cfg.Interest(subject) {
+		if d := doubted[w.context]; d != nil && d.w.seq < w.seq && in.heeded(subject) {
 			in.followDoubt(d, w)
 			continue
 		}

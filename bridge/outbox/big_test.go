@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/bridge/outbox"
 )
 
 // TestEventThatIsTooBigStopsNobody: it is as big as a client may publish, and
@@ -65,6 +66,10 @@ func TestNoAnswerReadsFirst(t *testing.T) {
 	body := strings.Replace(string(event("a1", "both", "k")), "t.triggered", "t.started", 1)
 	require.NoError(t, s.app.Publish("sh.keptn.event.t.started", []byte(strings.Replace(body, "{", `{"triggeredid":"1",`, 1))))
 	require.NoError(t, s.app.Flush())
+	require.Eventually(t, func() bool { // the server confirms first, and then stores
+		out, err := s.js.Stream(t.Context(), outbox.StreamOut)
+		return err == nil && out.CachedInfo().State.LastSeq == 201
+	}, 5*time.Second, time.Millisecond)
 	require.False(t, s.out.NoAnswer(t.Context(), "1"))
 	require.True(t, s.out.NoAnswer(t.Context(), "2"))
 	s.stop()

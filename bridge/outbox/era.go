@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,6 +28,8 @@ type Era struct {
 	Hash string `json:"hash"`
 	// Document is what a Router can be made of again.
 	Document []byte `json:"document"`
+	// Since is when it came in force.
+	Since time.Time `json:"since"`
 }
 
 // Eras tells and makes Routers. It is safe for concurrent use.
@@ -43,22 +46,33 @@ type Eras interface {
 type past struct {
 	Era
 	UpTo uint64 `json:"upTo,omitempty"`
+	// Until is for an era that ended with its process: clients may have published
+	// in the next one before anybody read.
+	Until time.Time `json:"until"`
 
 	router *bridge.Router
 }
 
-// routing says which Router decides for an event. It belongs to the reader.
+// decides reports whether the era decides for an event captured at a time.
+func (p past) decides(seq uint64, at time.Time) bool {
+	return seq <= p.UpTo && (p.Until.IsZero() || at.Before(p.Until))
+}
+
+// routing says which Router decides for an event. It is safe for concurrent use.
 type routing struct {
 	o     *Outbox
 	floor func() uint64 // everything up to here is settled
-	list  []past        // in order; empty: eras are not kept
-	now   *bridge.Router
+
+	mu   sync.Mutex // guards the following fields
+	list []past     // in order; empty: eras are not kept
+	now  *bridge.Router
+	last uint64 // what was there at the start, or was read since
 }
 
 // openRouting reads which topologies decide for what is in RW_OUT, whose last
 // sequence is last.
 func (o *Outbox) openRouting(ctx context.Context, last uint64, floor func() uint64) (*routing, error) {
-	r := &routing{o: o, floor: floor, now: o.cfg.Router()}
+	r := &routing{o: o, floor: floor, now: o.cfg.Router(), last: last}
 	if o.cfg.Eras == nil {
 		return r, nil
 	}
@@ -78,7 +92,8 @@ func (o *Outbox) openRouting(ctx context.Context, last uint64, floor func() uint
 			r.list[i].router = r.now
 		}
 	}
-	return r, r.turn(ctx, r.now, last)
+	e, _ := o.cfg.Eras.Of(r.now)
+	return r, r.turn(ctx, r.now, last, e.Since)
 }
 
 // readEras returns what was last written; nil if nothing was.
@@ -99,24 +114,36 @@ func (o *Outbox) readEras(ctx context.Context) (*jetstream.RawStreamMsg, error) 
 	return m, nil
 }
 
-// of returns the Router that decides for the event at seq. One that came in force
-// is written down first.
-func (r *routing) of(ctx context.Context, seq uint64) (*bridge.Router, error) {
-	if now := r.o.cfg.Router(); now != r.now {
-		if err := r.turn(ctx, now, seq-1); err != nil {
-			return nil, err
-		}
+// of returns the Router that decides for the event at seq, captured at a time. One
+// that came in force is written down first.
+func (r *routing) of(ctx context.Context, seq uint64, at time.Time) (*bridge.Router, error) {
+	if err := r.follow(ctx); err != nil {
+		return nil, err
 	}
-	for i := range r.list {
-		if p := &r.list[i]; p.UpTo >= seq {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = max(r.last, seq)
+	for _, p := range r.list {
+		if p.decides(seq, at) {
 			return p.router, nil
 		}
 	}
 	return r.now, nil
 }
 
-// turn begins the era of now behind a sequence, and returns once that is stored.
-func (r *routing) turn(ctx context.Context, now *bridge.Router, last uint64) error {
+// follow begins the era of the Router in force, if that has changed.
+func (r *routing) follow(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := r.o.cfg.Router(); now != r.now {
+		return r.turn(ctx, now, r.last, time.Time{})
+	}
+	return nil
+}
+
+// turn begins the era of now behind a sequence, and for what was captured from a
+// time on, and returns once that is stored. The caller holds mu, or is alone.
+func (r *routing) turn(ctx context.Context, now *bridge.Router, last uint64, until time.Time) error {
 	r.now = now
 	if r.o.cfg.Eras == nil {
 		return nil
@@ -125,7 +152,7 @@ func (r *routing) turn(ctx context.Context, now *bridge.Router, last uint64) err
 	var list []past
 	for _, p := range r.list {
 		if p.UpTo == 0 {
-			p.UpTo = last
+			p.UpTo, p.Until = last, until
 		}
 		if p.UpTo > floor {
 			list = append(list, p)
@@ -144,6 +171,18 @@ func (r *routing) turn(ctx context.Context, now *bridge.Router, last uint64) err
 	}
 	r.list = list
 	return nil
+}
+
+// NoteTopology notes that another topology came in force. Call it when the Router
+// has changed.
+func (o *Outbox) NoteTopology(ctx context.Context) error {
+	o.mu.RLock()
+	r := o.routing
+	o.mu.RUnlock()
+	if r == nil {
+		return nil // the next run will
+	}
+	return r.follow(ctx)
 }
 
 // write returns once list is stored, or ctx ends. It is written as a whole, so

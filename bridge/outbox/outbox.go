@@ -56,6 +56,7 @@ type Config struct {
 	DeadLetters DeadLetters           // where refused events go
 	Tasks       Tasks                 //
 	Planes      Planes                // nil: nobody wants to know
+	Sinks       []bridge.Sink         // get a copy of what they want; nil: none
 	AckTimeout  time.Duration         // how long a target may take to store an event; 0 is 2 s
 	Replicas    int                   // of the streams; 0 is 1
 	Log         *slog.Logger          //
@@ -75,6 +76,7 @@ type Outbox struct {
 	mu      sync.RWMutex // guards the following fields
 	lanes   map[topology.StampID]*lane
 	running context.Context //nolint:containedctx // of Run; lanes are started by whoever has an event for them
+	routing *routing        // of Run; nil: it does not
 
 	answered answeredSet
 	readTo   atomic.Uint64 // everything captured up to here was read
@@ -156,7 +158,7 @@ func (o *Outbox) Run(ctx context.Context, ready func()) error {
 func (o *Outbox) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lanes, o.running = map[topology.StampID]*lane{}, nil
+	o.lanes, o.running, o.routing = map[topology.StampID]*lane{}, nil, nil
 	o.answered.caughtUp(false)
 	o.readTo.Store(0)
 }

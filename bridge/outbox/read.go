@@ -33,6 +33,7 @@ type reader struct {
 	last    uint64 // sequence that was read last
 	seen    deliveries
 	stop    func()
+	sinks   []*feeder
 }
 
 // newReader begins to read what out has.
@@ -46,8 +47,16 @@ func (o *Outbox) newReader(ctx context.Context, out jetstream.Stream) (*reader, 
 	if r.routing, err = o.openRouting(ctx, info.State.LastSeq, func() uint64 { floor, _ := r.ledger.settled(); return floor }); err != nil {
 		return nil, err
 	}
+	o.mu.Lock()
+	o.routing = r.routing
+	o.mu.Unlock()
 	if r.backlog, err = r.open(ctx); err != nil {
 		return nil, err
+	}
+	for _, s := range o.cfg.Sinks {
+		f := newFeeder(s, o.cfg.Log)
+		r.sinks = append(r.sinks, f)
+		o.wg.Go(func() { f.run(ctx) })
 	}
 	if !r.byAck {
 		t := &trimmer{ledger: r.ledger, stream: out, log: o.cfg.Log, since: time.Now()}
@@ -149,7 +158,7 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 	if meta.NumDelivered == 1 {
 		r.o.metrics.captured.Inc()
 	}
-	router, err := r.routing.of(ctx, seq)
+	router, err := r.routing.of(ctx, seq, meta.Timestamp)
 	if err != nil {
 		return err
 	}
@@ -202,8 +211,21 @@ func (r *reader) refuse(ctx context.Context, m jetstream.Msg, ev captured) error
 	if err != nil {
 		return err
 	}
-	r.letGo(m, ev.seq)
+	left := newCountdown(func() { r.letGo(m, ev.seq) })
+	r.feed(m, ev, left)
+	left.done()
 	return nil
+}
+
+// feed gives the sinks what they want. Also an event that must not cross has
+// reached the clients of this stamp.
+func (r *reader) feed(m jetstream.Msg, ev captured, left *countdown) {
+	if ev.event == nil {
+		return
+	}
+	for _, f := range r.sinks {
+		f.offer(bridge.Passing{Subject: ev.subject, Body: m.Data(), Local: true}, left)
+	}
 }
 
 // dispatch gives one copy to the lane of each target. The last lane that is
@@ -219,6 +241,7 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		targets = given.Decision.Targets
 	}
 	left.add(len(targets))
+	r.feed(m, ev, left)
 	defer left.done()
 	for _, t := range targets {
 		r.o.metrics.routed.WithLabelValues(string(t.Stamp), t.Rule).Inc()

@@ -246,7 +246,7 @@ func (r *Registry) state(rec *Record, seen, now time.Time) State {
 		return Stale
 	}
 	for _, s := range r.scopes(rec.Asked.Name) {
-		if r.api(s.control) != nil && rec.Remotes[s.control.Name].ID == "" {
+		if hasAPI(s.control) && rec.Remotes[s.control.Name].ID == "" {
 			return Stale
 		}
 	}

@@ -205,14 +205,17 @@ func (r *Registry) passLog(ctx context.Context, body []byte) error {
 				to[cp] = append(to[cp], its)
 			}
 		}
-		if i := slices.IndexFunc(view.ControlPlanes, func(cp *topology.ControlPlane) bool { return r.api(cp) != nil }); !known && i >= 0 {
+		if i := slices.IndexFunc(view.ControlPlanes, func(cp *topology.ControlPlane) bool { return hasAPI(cp) }); !known && i >= 0 {
 			to[view.ControlPlanes[i]] = append(to[view.ControlPlanes[i]], e)
 		}
 	}
 	var errs []error
 	for cp, logs := range to {
-		if a := r.api(cp); a != nil {
+		switch a := r.api(cp); {
+		case a != nil:
 			errs = append(errs, a.do(ctx, http.MethodPost, logPath, logBody{logs}, nil))
+		case hasAPI(cp):
+			errs = append(errs, errAway)
 		}
 	}
 	return errors.Join(errs...)

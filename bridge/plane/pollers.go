@@ -15,6 +15,9 @@ func (r *Registry) Seen(caller, event string) {
 		types = map[string]time.Time{}
 		r.polled[caller] = types
 	}
+	if types[event].IsZero() {
+		r.polls.Store(nil)
+	}
 	told := now.Sub(types[event]) < r.cfg.Lease/8
 	if !told {
 		types[event] = now

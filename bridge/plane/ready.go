@@ -134,6 +134,15 @@ func (r *Registry) indexPolls() *pollIndex {
 			}
 		}
 	}
+	for _, types := range r.polled { // who has not registered
+		for event := range types {
+			if strings.ContainsAny(event, "*>") {
+				p.patterns = append(p.patterns, topology.Pattern(event))
+			} else {
+				p.types[event] = true
+			}
+		}
+	}
 	r.polls.Store(p)
 	return p
 }

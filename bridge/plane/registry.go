@@ -241,6 +241,7 @@ func (r *Registry) onSeen(m *nats.Msg) {
 			r.polled[s.Caller] = map[string]time.Time{}
 		}
 		r.polled[s.Caller][s.Event] = now
+		r.polls.Store(nil)
 	}
 	for _, id := range s.Planes {
 		if h := r.planes[id]; h != nil {

@@ -165,7 +165,7 @@ func (r *Registry) know(ctx context.Context, id string) {
 // registry is all there is.
 func (r *Registry) alone() bool {
 	for _, cp := range r.cfg.View().ControlPlanes {
-		if r.api(cp) != nil {
+		if hasAPI(cp) {
 			return false
 		}
 	}
@@ -209,7 +209,7 @@ func (r *Registry) onList(w http.ResponseWriter, query string) bool {
 // the whole list is that of all stamps, which the control plane has.
 func (r *Registry) atHome() bool {
 	for _, cp := range r.cfg.View().ControlPlanes {
-		if cp.Stamp == r.cfg.Me && r.api(cp) != nil {
+		if cp.Stamp == r.cfg.Me && hasAPI(cp) {
 			return true
 		}
 	}

@@ -260,12 +260,16 @@ func (c *Client) noReplica(to topology.StampID) *Error {
 	return fault(c.cfg.Me, ReasonNoRoute, "no route to stamp %s: the link is down, or nobody serves there", to).before()
 }
 
+// maxToken bounds the names of targets: those that a control plane implies hold
+// its name and that of a service.
+const maxToken = 127
+
 // token reports whether s can be one part of a subject.
 func token(s string) bool {
 	for _, c := range []byte(s) {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
 			return false
 		}
 	}
-	return s != "" && len(s) <= 63
+	return s != "" && len(s) <= maxToken
 }

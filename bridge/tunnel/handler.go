@@ -23,7 +23,7 @@ func (c *Client) Handler(r Route) http.Handler {
 }
 
 func (c *Client) handle(w http.ResponseWriter, req *http.Request, r Route) {
-	q, err := newQuestion(r, c.cfg.Me, req, target(req, r.StripPrefix))
+	q, err := newQuestion(r, c.cfg.Me, req, r.rewritten(target(req, r.StripPrefix)))
 	if err != nil {
 		err.write(w)
 		return

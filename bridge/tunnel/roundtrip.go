@@ -24,12 +24,15 @@ type Route struct {
 	To     topology.StampID
 	Target string // its name in that stamp
 
-	Rules       Rules         // what may be asked; the stamp has rules of its own. nil: everything
-	Strip       []string      // headers that do not cross: the tokens of this stamp
-	StripPrefix string        // taken from the start of the request target by a Handler
-	MaxRequest  int64         // of a body, in bytes; 0 is 5 MiB, less is no limit
-	Timeout     time.Duration // until the answer has come in full; 0 is none, for streams
-	Repeat      []string      // methods that may be given to a second replica; nil is GET, HEAD, OPTIONS and PUT
+	Rules       Rules    // what may be asked; the stamp has rules of its own. nil: everything
+	Strip       []string // headers that do not cross: the tokens of this stamp
+	StripPrefix string   // taken from the start of the request target by a Handler
+	// Rewrite makes of a request target, what StripPrefix names taken off, the one
+	// that is asked for; nil leaves it as it is. Rules are about the result.
+	Rewrite    func(target string) string
+	MaxRequest int64         // of a body, in bytes; 0 is 5 MiB, less is no limit
+	Timeout    time.Duration // until the answer has come in full; 0 is none, for streams
+	Repeat     []string      // methods that may be given to a second replica; nil is GET, HEAD, OPTIONS and PUT
 }
 
 // withDefaults fills what r leaves open.
@@ -41,6 +44,14 @@ func (r Route) withDefaults() Route {
 		r.Repeat = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut}
 	}
 	return r
+}
+
+// rewritten applies Rewrite.
+func (r Route) rewritten(target string) string {
+	if r.Rewrite == nil {
+		return target
+	}
+	return r.Rewrite(target)
 }
 
 // RoundTripper returns an http.RoundTripper to r. Host and scheme of a
@@ -57,7 +68,7 @@ type roundTripper struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	q, err := newQuestion(t.r, t.c.cfg.Me, req, req.URL.RequestURI())
+	q, err := newQuestion(t.r, t.c.cfg.Me, req, t.r.rewritten(req.URL.RequestURI()))
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()

@@ -27,7 +27,7 @@ func (s *Server) serve(ctx context.Context, j *job, name string, meta fields, he
 
 // check refuses what must not reach the upstream.
 func (s *Server) check(j *job, name string, meta fields) (*upstream, *Error) {
-	u := s.targets[name]
+	u := s.target(name)
 	method, target := meta.get(metaMethod), meta.get(metaTarget)
 	switch {
 	case u == nil:
@@ -36,6 +36,10 @@ func (s *Server) check(j *job, name string, meta fields) (*upstream, *Error) {
 		return nil, fault(s.cfg.Me, ReasonBad, "%s %.80q is not for a tunnel", method, target).before()
 	case !u.Rules.Allow(j.stamp, method, target):
 		return nil, fault(s.cfg.Me, ReasonDenied, "stamp %s may not %s %.200q of target %s", j.stamp, method, target, name).before()
+	case u.NoUpgrade && meta.get(metaUpgrade) != "":
+		return nil, fault(s.cfg.Me, ReasonDenied, "target %s does not let the protocol be changed to %.40q", name, meta.get(metaUpgrade)).before()
+	case u.err != nil:
+		return nil, fault(s.cfg.Me, ReasonRefused, "%v", u.err).before()
 	case u.MaxRequest > 0 && meta.int(metaLength, 0) > u.MaxRequest:
 		return nil, tooLarge(s.cfg.Me, u.MaxRequest).before()
 	}

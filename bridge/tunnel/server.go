@@ -45,14 +45,14 @@ type ServerConfig struct {
 
 // A Server serves the targets of its stamp to others. Every replica runs one.
 type Server struct {
-	cfg     ServerConfig
-	name    string // of this replica
-	targets map[string]*upstream
-	served  *prometheus.CounterVec
-	wg      sync.WaitGroup
+	cfg    ServerConfig
+	name   string // of this replica
+	served *prometheus.CounterVec
+	wg     sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
-	number  uint64     // of the last exchange
+	targets map[string]*upstream
+	number  uint64 // of the last exchange
 	open    map[uint64]*job
 	clients map[clientKey]time.Time // when each last pinged, while it has exchanges
 }
@@ -88,18 +88,54 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		// A number of an earlier life means nothing in this one.
 		number: mrand.Uint64() >> 2, //nolint:gosec // not a secret
 	}
-	for _, t := range cfg.Targets {
-		u, err := newUpstream(t)
-		if err != nil {
-			return nil, err
-		}
-		if s.targets[t.Name] != nil {
-			return nil, fmt.Errorf("target %s is there twice", t.Name)
-		}
-		s.targets[t.Name] = u
+	if err := s.SetTargets(cfg.Targets); err != nil {
+		return nil, err
 	}
 	s.served = newServed(cfg.Metrics)
 	return s, nil
+}
+
+// SetTargets serves other targets from now on, and reads the files of those that
+// stay again. Requests under way are not disturbed. A target that has a file
+// missing or wrong answers that; it is in the error, too. With any other error
+// nothing changes.
+func (s *Server) SetTargets(targets []Target) error {
+	next := map[string]*upstream{}
+	var bad []error
+	for _, t := range targets {
+		t, err := checked(t)
+		if err != nil {
+			return err
+		}
+		if next[t.Name] != nil {
+			return fmt.Errorf("target %s is there twice", t.Name)
+		}
+		u := s.target(t.Name)
+		if u == nil || !u.same(t) {
+			if u, err = newUpstream(t); err != nil {
+				u = &upstream{Target: t, err: err}
+				bad = append(bad, err)
+			}
+		}
+		next[t.Name] = u
+	}
+	s.mu.Lock()
+	old := s.targets
+	s.targets = next
+	s.mu.Unlock()
+	for name, u := range old {
+		if next[name] != u {
+			u.close()
+		}
+	}
+	return errors.Join(bad...)
+}
+
+// target returns what is served under a name, or nil.
+func (s *Server) target(name string) *upstream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.targets[name]
 }
 
 // Run serves until ctx is cancelled, then takes no more requests and gives
@@ -164,8 +200,10 @@ func (s *Server) stop(asks *nats.Subscription, drained chan struct{}) {
 	})
 	defer late.Stop()
 	s.wg.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, u := range s.targets {
-		u.transport.CloseIdleConnections()
+		u.close()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 // A Target is an upstream that other stamps may ask for by name.
 type Target struct {
-	Name     string   // 1 to 63 of a-z, 0-9 and -
+	Name     string   // 1 to 127 of a-z, A-Z, 0-9, - and _
 	Upstream *url.URL // http or https, host and port; a path is put before every request target
 
 	Rules      Rules // who may ask what; nil: everything
@@ -28,9 +29,13 @@ type Target struct {
 	// KeepHost passes on the Host that the client named, instead of the
 	// upstream's.
 	KeepHost bool
+	// NoUpgrade refuses to change the protocol: what is said then is checked by no
+	// rule.
+	NoUpgrade bool
 
-	// Files, read again when they are needed. CA holds what the upstream's
-	// certificate is checked against, else the system's; Cert and Key are ours.
+	// Files. CA holds what the upstream's certificate is checked against, else the
+	// system's, and is read again by SetTargets; Cert and Key are ours, and read
+	// again when they are needed.
 	CA, Cert, Key string
 	ServerName    string // in the upstream's certificate; empty: the host of Upstream
 	// Credentials are files with the values of headers, such as X-Token. Whatever
@@ -45,27 +50,36 @@ type Target struct {
 type upstream struct {
 	Target
 	transport *http.Transport
+	ca        string // content of CA
+	err       error  // why it cannot be asked: a file is missing or wrong
 }
 
-// newUpstream checks t.
-func newUpstream(t Target) (*upstream, error) {
+// checked returns t with its defaults, or what is wrong with it.
+func checked(t Target) (Target, error) {
 	switch {
 	case !token(t.Name):
-		return nil, fmt.Errorf("target %q is no name", t.Name)
+		return t, fmt.Errorf("target %q is no name", t.Name)
 	case t.Upstream == nil || t.Upstream.Host == "" || t.Upstream.Scheme != "http" && t.Upstream.Scheme != "https":
-		return nil, fmt.Errorf("target %s has no upstream of http or https", t.Name)
+		return t, fmt.Errorf("target %s has no upstream of http or https", t.Name)
 	case (t.Cert == "") != (t.Key == ""):
-		return nil, fmt.Errorf("target %s has a certificate or a key without the other", t.Name)
+		return t, fmt.Errorf("target %s has a certificate or a key without the other", t.Name)
 	}
 	if t.MaxRequest == 0 {
 		t.MaxRequest = maxRequest
 	}
+	return t, nil
+}
+
+// newUpstream reads the files of t, which is checked.
+func newUpstream(t Target) (*upstream, error) {
+	u := &upstream{Target: t}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, NextProtos: []string{"http/1.1"}}
 	if t.CA != "" {
 		pem, err := os.ReadFile(t.CA)
 		if err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
+		u.ca = string(pem)
 		if conf.RootCAs = x509.NewCertPool(); !conf.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("target %s: no certificate in %s", t.Name, t.CA)
 		}
@@ -81,7 +95,7 @@ func newUpstream(t Target) (*upstream, error) {
 		conf.GetClientCertificate = load
 	}
 	// HTTP/1.1 only: it can change the protocol, and sends a target as it is.
-	return &upstream{t, &http.Transport{
+	u.transport = &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    5 * time.Second,
@@ -91,7 +105,27 @@ func newUpstream(t Target) (*upstream, error) {
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxHead / 2,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
-	}}, nil
+	}
+	return u, nil
+}
+
+// close lets go of connections that nobody uses.
+func (u *upstream) close() {
+	if u.transport != nil {
+		u.transport.CloseIdleConnections()
+	}
+}
+
+// same reports whether u is what newUpstream would make of t.
+func (u *upstream) same(t Target) bool {
+	if u.err != nil || !reflect.DeepEqual(u.Target, t) {
+		return false
+	}
+	if t.CA == "" {
+		return true
+	}
+	pem, err := os.ReadFile(t.CA)
+	return err == nil && string(pem) == u.ca
 }
 
 // address returns the URL that makes Go send target as it is, byte for byte.

@@ -50,6 +50,12 @@ func (s setting) set(text string) error {
 		v.SetInt(int64(d))
 	case v.Kind() == reflect.String:
 		v.SetString(text)
+	case v.Kind() == reflect.Bool:
+		is, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not true or false", s.key, text)
+		}
+		v.SetBool(is)
 	case v.Kind() == reflect.Int, v.Kind() == reflect.Int64:
 		n, err := strconv.ParseInt(text, 10, v.Type().Bits())
 		if err != nil {
@@ -73,9 +79,21 @@ func (s setting) set(text string) error {
 }
 
 // setMap parses "name.key=value,name.key=value" into a map of structs of
+// texts, or of maps of texts by name.key.name; and "name=value" into a map of
 // texts.
 func (s setting) setMap(text string) error {
 	out := reflect.MakeMap(s.value.Type())
+	if s.value.Type().Elem().Kind() == reflect.String {
+		for part := range strings.SplitSeq(text, ",") {
+			name, value, ok := strings.Cut(part, "=")
+			if !ok {
+				return fmt.Errorf("%s: %q is not name=value", s.key, part)
+			}
+			out.SetMapIndex(reflect.ValueOf(name), reflect.ValueOf(value))
+		}
+		s.value.Set(out)
+		return nil
+	}
 	for part := range strings.SplitSeq(text, ",") {
 		at, value, ok := strings.Cut(part, "=")
 		name, key, dotted := strings.Cut(at, ".")
@@ -89,10 +107,7 @@ func (s setting) setMap(text string) error {
 		}
 		known := false
 		for _, field := range walk("", e) {
-			if field.key == key {
-				field.value.SetString(value)
-				known = true
-			}
+			known = known || field.put(key, value)
 		}
 		if !known {
 			return fmt.Errorf("%s: %q is not a key", s.key, key)
@@ -101,6 +116,25 @@ func (s setting) setMap(text string) error {
 	}
 	s.value.Set(out)
 	return nil
+}
+
+// put sets a text, or an entry of a map of texts, if key is that.
+func (s setting) put(key, value string) bool {
+	if s.value.Kind() == reflect.String && s.key == key {
+		s.value.SetString(value)
+		return true
+	}
+	name, ok := strings.CutPrefix(key, s.key+".")
+	if !ok || s.value.Kind() != reflect.Map {
+		return false
+	}
+	grown := reflect.MakeMap(s.value.Type())
+	for it := s.value.MapRange(); it.Next(); {
+		grown.SetMapIndex(it.Key(), it.Value())
+	}
+	grown.SetMapIndex(reflect.ValueOf(name), reflect.ValueOf(value))
+	s.value.Set(grown)
+	return true
 }
 
 // settings lists the keys of the struct that options points to, as its yaml

@@ -40,6 +40,9 @@ relative to the file.`,
 			return g.Run(cmd.Context(), func() {
 				log.Info("clients are served", "stamp", opts.Stamp, "addr", g.ClientURL())
 				log.Info("status is served", "stamp", opts.Stamp, "addr", g.AdminURL())
+				if url := g.RESTURL(); url != "" {
+					log.Info("HTTP is served", "stamp", opts.Stamp, "addr", url)
+				}
 			})
 		},
 	}
@@ -62,11 +65,12 @@ func runOptions(cmd *cobra.Command, file string) (gateway.Options, error) {
 		if err := yamlfile.Decode(file, data, &opts); err != nil {
 			return opts, err
 		}
-		for _, p := range []*string{&opts.Topology, &opts.Identity, &opts.Data} {
-			if *p != "" && !filepath.IsAbs(*p) {
-				*p = filepath.Join(filepath.Dir(file), *p)
+		opts.CompletePaths(func(p string) string {
+			if p == "" || filepath.IsAbs(p) {
+				return p
 			}
-		}
+			return filepath.Join(filepath.Dir(file), p)
+		})
 	}
 	if err := override(cmd.Flags(), os.LookupEnv, &opts); err != nil {
 		return opts, err

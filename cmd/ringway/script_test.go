@@ -33,7 +33,8 @@ func TestEveryKeyHasAFlagAndAVariable(t *testing.T) {
 	}
 	env := map[string]string{
 		"RINGWAY_STAMP": "from-env", "RINGWAY_LISTEN_CLIENTS": "1.2.3.4:5", "RINGWAY_EVENTS_MAX_WAIT": "5h",
-		"RINGWAY_REACH": "hub.gateway=a:1,hub.leafnode=b:2",
+		"RINGWAY_REACH": "hub.gateway=a:1,hub.leafnode=b:2", "RINGWAY_REST_NAMES": "*=:1,secret-service=:2", "RINGWAY_REST_ANONYMOUS": "true",
+		"RINGWAY_TARGETS": "k8s.ca=ca.crt,k8s.credentials.Authorization=token,k8s.credentials.x-token=other,keptn.cert=c",
 	}
 	require.NoError(t, cmd.Flags().Set("stamp", "from-flag"))
 	require.NoError(t, override(cmd.Flags(), func(k string) (string, bool) { v, ok := env[k]; return v, ok }, &o))
@@ -42,7 +43,14 @@ func TestEveryKeyHasAFlagAndAVariable(t *testing.T) {
 	require.Equal(t, "5h0m0s", o.Events.MaxWait.String())
 	require.Equal(t, "a:1", o.Reach["hub"].Gateway)
 	require.Equal(t, "b:2", o.Reach["hub"].Leafnode)
-	for _, bad := range []string{"hub=a:1", "hub.nothing=a:1", "x"} {
-		require.Error(t, override(cmd.Flags(), func(k string) (string, bool) { return bad, k == "RINGWAY_REACH" }, &o), bad)
+	require.Equal(t, map[string]string{"*": ":1", "secret-service": ":2"}, o.Rest.Names)
+	require.True(t, o.Rest.Anonymous)
+	require.Equal(t, map[string]gateway.TargetFiles{
+		"k8s": {CA: "ca.crt", Credentials: map[string]string{"Authorization": "token", "x-token": "other"}}, "keptn": {Cert: "c"},
+	}, o.Targets)
+	for _, bad := range [][2]string{
+		{"REACH", "hub=a:1"}, {"REACH", "hub.nothing=a:1"}, {"REACH", "x"}, {"REST_NAMES", "x"}, {"REST_ANONYMOUS", "perhaps"}, {"TARGETS", "k8s.x=y"},
+	} {
+		require.Error(t, override(cmd.Flags(), func(k string) (string, bool) { return bad[1], k == "RINGWAY_"+bad[0] }, &o), bad)
 	}
 }

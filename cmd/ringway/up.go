@@ -45,8 +45,9 @@ the end, or on Ctrl-C, it stops sending, waits for what is on its way, and sums
 up; the exit code is 1 if anything was lost, duplicated, or broke another
 promise. A second Ctrl-C ends it at once.
 
-Without -f it runs a built-in federation. The URLs it prints are NATS for
-anybody: point the nats command or an integration of yours at one.`,
+Without -f it runs a built-in federation. The URLs it prints are NATS and
+HTTP for anybody: point the nats command, curl or an integration of yours at
+one.`,
 		Example: `  ringway up
   ringway up --cut apac-prod --cut-for 5s --for 20s
   ringway up -f topology.yaml --events 5000 -o json

@@ -84,7 +84,7 @@ func (u *upFederation) Stamps() []demo.StampInfo {
 	for _, s := range u.f.Stamps() {
 		info := demo.StampInfo{
 			Name: string(s.ID), Geo: string(s.Geo), Ring: string(s.Ring), Link: linkName(s.Stamp),
-			URL: s.URL(), Control: s.Control, Execution: s.Execution,
+			URL: s.URL(), REST: s.RESTURL(), Control: s.Control, Execution: s.Execution,
 		}
 		if g := s.Gateway(); g != nil {
 			status := g.Status()

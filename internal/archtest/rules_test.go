@@ -29,15 +29,18 @@ var imports = map[string][]string{
 	"bridge/tunnel":     {"bridge", "topology"},
 	"bridge/call":       {"topology"},
 	"bridge/plane":      {"bridge", "bridge/call", "internal/jstream", "topology"},
+	"bridge/poll":       {"bridge", "bridge/call", "internal/jstream", "topology"},
+	"bridge/pull":       {"bridge", "internal/jstream", "topology"},
 
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
 	"gateway/admin": {"bridge/deadletter"},
+	"gateway/face":  {"bridge/call", "bridge/tunnel", "topology"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/task",
-		"bridge/call",
-		"gateway/admin", "gateway/node",
+		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox",
+		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
+		"gateway/admin", "gateway/face", "gateway/node",
 		"internal/run",
 		"topology",
 	},
@@ -79,10 +82,11 @@ var imports = map[string][]string{
 var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
 	"gateway":         {"internal/demo", "internal/federation", "test/fed", "test/keptn"},
+	"bridge/pull":     {"test/keptn"},
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
-	"test/keptn":      {"test/fed", "topology"},
+	"test/keptn":      {"gateway", "test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
 	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge", "gateway", "internal/demo", "topology"},
 }
@@ -106,7 +110,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
 			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,
@@ -132,7 +136,7 @@ var outsiders = []outsider{
 	},
 	{
 		"net/http",
-		[]string{"bridge/call", "bridge/plane", "bridge/poll", "bridge/tunnel", "gateway", "cmd", "test"},
+		[]string{"bridge/call", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/tunnel", "gateway", "cmd", "test"},
 		true,
 		"HTTP is spoken at the edge, and by what carries it",
 	},
@@ -140,7 +144,7 @@ var outsiders = []outsider{
 		"github.com/prometheus",
 		[]string{
 			"gateway", "test/fed",
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/task", "bridge/tunnel",
 		},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",

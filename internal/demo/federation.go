@@ -29,6 +29,7 @@ type StampInfo struct {
 	Ring      string `json:"ring"`
 	Link      string `json:"link"` // hub, leaf tls, leaf wss
 	URL       string `json:"url"`  // of its NATS, for clients
+	REST      string `json:"rest"` // the same for HTTP
 	Control   bool   `json:"control"`
 	Execution bool   `json:"execution"`
 	Waiting   int    `json:"-"` // events that wait in it now, to leave or to be delivered

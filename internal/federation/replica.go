@@ -74,13 +74,17 @@ func newReplica(s *Stamp, i int, p peers, reach map[topology.StampID]topology.Ad
 	if err != nil {
 		return nil, err
 	}
+	rest, err := f.freeAddr() // the same
+	if err != nil {
+		return nil, err
+	}
 	o := gateway.DefaultOptions()
 	o.Stamp = s.ID
 	o.Topology = f.file
 	o.Identity = identityDir(f.cfg.Dir, s.ID)
 	o.Data = filepath.Join(f.cfg.Dir, "data", string(s.ID))
 	o.Listen = gateway.Listen{
-		Clients: clients, Admin: "127.0.0.1:0", Monitoring: "off",
+		Clients: clients, Admin: "127.0.0.1:0", Monitoring: "off", REST: rest,
 		Gateway: "127.0.0.1:0", Leafnode: "127.0.0.1:0", WebSocket: "127.0.0.1:0",
 	}
 	if len(p.local) > 0 {
@@ -151,6 +155,20 @@ func (r *Replica) Gateway() *gateway.Gateway {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.g
+}
+
+// RESTURL returns where clients find the replica's HTTP, also while it is
+// stopped; empty if that is off.
+func (r *Replica) RESTURL() string {
+	if g := r.Gateway(); g != nil {
+		return g.RESTURL()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at := r.opts.Listen.REST; at != "off" && at != "" {
+		return "http://" + at
+	}
+	return ""
 }
 
 // URL returns where clients find the replica's NATS.

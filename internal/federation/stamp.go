@@ -111,6 +111,15 @@ func (s *Stamp) URL() string {
 	return strings.Join(urls, ",")
 }
 
+// RESTURL returns where the stamp's clients find HTTP: at the first replica that
+// runs.
+func (s *Stamp) RESTURL() string {
+	if g := s.Gateway(); g != nil {
+		return g.RESTURL()
+	}
+	return s.replicas[0].RESTURL()
+}
+
 // forward leads the relays to where a hub listens now: at the first replica
 // that runs.
 func (s *Stamp) forward() error {

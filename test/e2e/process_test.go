@@ -155,7 +155,7 @@ func processes(t *testing.T) map[string]*process {
 
 func (p *process) config(s *topology.Stamp) string {
 	a := s.Link.Advertise
-	listen := fmt.Sprintf("{clients: %q, admin: %q, monitoring: off", p.client, p.admin)
+	listen := fmt.Sprintf("{clients: %q, admin: %q, monitoring: off, rest: off", p.client, p.admin)
 	for key, addr := range map[string]string{"gateway": a.Gateway, "leafnode": a.Leafnode, "websocket": a.WebSocket} {
 		if addr == "" {
 			addr = "127.0.0.1:0"

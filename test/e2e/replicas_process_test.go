@@ -77,7 +77,7 @@ func newCrew(t *testing.T) *crew {
 		require.NoError(t, err)
 		require.NoError(t, keystore.WriteFolder(filepath.Join(p.dir, "identity"), folder))
 		require.NoError(t, os.WriteFile(filepath.Join(p.dir, "topology.yaml"), []byte(text), 0o600))
-		conf := fmt.Sprintf("stamp: %s\nstopGrace: 5s\n%s\nlisten: {clients: %q, admin: %q, monitoring: off, gateway: \"127.0.0.1:0\", websocket: \"127.0.0.1:0\", ",
+		conf := fmt.Sprintf("stamp: %s\nstopGrace: 5s\n%s\nlisten: {clients: %q, admin: %q, monitoring: off, rest: off, gateway: \"127.0.0.1:0\", websocket: \"127.0.0.1:0\", ",
 			stamp, strings.SplitN(extra, "|", 2)[0], p.client, p.admin) + strings.SplitN(extra, "|", 2)[1] + "}\n"
 		require.NoError(t, os.WriteFile(filepath.Join(p.dir, "gateway.yaml"), []byte(conf), 0o600))
 		p.log, err = os.Create(filepath.Join(p.dir, "log"))

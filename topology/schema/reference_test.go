@@ -49,6 +49,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 		{"link.proxy", "ProxySpec"},
 		{"clients", "ClientsSpec"},
 		{"A control plane", "ControlPlaneSpec"},
+		{"api", "APISpec"},
 		{"A stage", "StageSpec"},
 		{"A selection of stamps", "SelectSpec"},
 		{"A route", "RouteSpec"},

@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"maps"
+	"net"
+	"slices"
+
+	"github.com/ringway/ringway/gateway/face"
+	"github.com/ringway/ringway/topology"
+)
+
+// validateREST checks what is about HTTP.
+func (o Options) validateREST(bad func(key, format string, args ...any)) {
+	r := o.Rest
+	if (r.Cert == "") != (r.Key == "") {
+		bad("rest.cert", "has a certificate or a key without the other")
+	}
+	if r.NamesTLS && r.Cert == "" {
+		bad("rest.namesTLS", "needs rest.cert")
+	}
+	if !slices.Contains([]string{"", face.TunnelSources, face.TunnelToken, face.TunnelOff}, r.Tunnel) {
+		bad("rest.tunnel", "%q is not sources, token or off", r.Tunnel)
+	}
+	if r.Tunnel == face.TunnelToken && r.Tokens == "" {
+		bad("rest.tunnel", "token needs rest.tokens")
+	}
+	if r.MaxRequest < 0 || r.IdleTimeout < 0 {
+		bad("rest.maxRequest", "%d bytes, or rest.idleTimeout %s, is negative", r.MaxRequest, r.IdleTimeout)
+	}
+	if len(r.Names) > 0 && !o.servesREST() {
+		bad("rest.names", "needs listen.rest")
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Names)) {
+		if name != face.AllNames && name != "configuration-service" && !slices.Contains(topology.KeptnServices, name) {
+			bad("rest.names", "%q is not * and not one of configuration-service, %v", name, topology.KeptnServices)
+		}
+		if _, _, err := net.SplitHostPort(r.Names[name]); err != nil {
+			bad("rest.names."+name, "%q is not host:port", r.Names[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Targets)) {
+		if t := o.Targets[name]; (t.Cert == "") != (t.Key == "") {
+			bad("targets."+name, "has a certificate or a key without the other")
+		}
+	}
+}
+
+// servesREST reports whether clients are served by HTTP.
+func (o Options) servesREST() bool { return o.Listen.REST != "" && o.Listen.REST != "off" }
+
+// CompletePaths replaces every path in o by what complete makes of it.
+func (o *Options) CompletePaths(complete func(path string) string) {
+	for _, p := range []*string{&o.Topology, &o.Identity, &o.Data, &o.ExternalCredentials, &o.Rest.Cert, &o.Rest.Key, &o.Rest.Tokens} {
+		*p = complete(*p)
+	}
+	targets := map[string]TargetFiles{}
+	for name, t := range o.Targets {
+		t.CA, t.Cert, t.Key = complete(t.CA), complete(t.Cert), complete(t.Key)
+		files := map[string]string{}
+		for header, f := range t.Credentials {
+			files[header] = complete(f)
+		}
+		t.Credentials = files
+		targets[name] = t
+	}
+	o.Targets = targets
+	controls := map[string]ControlPlane{}
+	for name, c := range o.ControlPlanes {
+		controls[name] = ControlPlane{complete(c.TokenFile), complete(c.CA), complete(c.Cert), complete(c.Key)}
+	}
+	o.ControlPlanes = controls
+}

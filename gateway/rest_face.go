@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ringway/ringway/auth"
+	"github.com/ringway/ringway/bridge/call"
+	"github.com/ringway/ringway/bridge/tunnel"
+	"github.com/ringway/ringway/gateway/face"
+	"github.com/ringway/ringway/internal/run"
+	"github.com/ringway/ringway/topology"
+)
+
+// calls returns who answers calls to Keptn here, in the order in which they are
+// asked. What none of them takes goes to the control plane. It is asked for each
+// call: parts come and go with the terms of a replica.
+func (g *Gateway) calls() []call.Handler {
+	if h := g.handlers.Load(); h != nil {
+		return *h
+	}
+	return nil
+}
+
+// setCalls replaces who answers calls to Keptn here.
+func (g *Gateway) setCalls(handlers ...call.Handler) { g.handlers.Store(&handlers) }
+
+// openFace binds the HTTP face, if there is to be one.
+func (g *Gateway) openFace() error {
+	if !g.opts.servesREST() {
+		return nil
+	}
+	r := g.opts.Rest
+	g.setCalls(g.planeHandler(), g.pollHandler())
+	var err error
+	g.face, err = face.New(face.Config{
+		Me: g.opts.Stamp, Listen: g.opts.Listen.REST, Names: r.Names, Cert: r.Cert, Key: r.Key, NamesTLS: r.NamesTLS,
+		Tokens: r.Tokens, Anonymous: r.Anonymous, Tunnel: r.Tunnel,
+		Sources:    func() []netip.Prefix { return g.force.Load().view.Me.Clients.Sources },
+		MaxRequest: r.MaxRequest, Idle: r.IdleTimeout, ClusterDomain: r.ClusterDomain,
+		Calls: g.calls, Control: g.askControl, Targets: g.askTarget,
+		Log: g.log.With("component", "rest"), Metrics: g.reg,
+	})
+	return err
+}
+
+// runHTTP serves HTTP to the clients of the stamp and the targets of the stamp
+// to others, until ctx ends. It has a connection of its own: long bodies do not
+// hold up events.
+func (g *Gateway) runHTTP(ctx context.Context, ready func()) error {
+	nc, err := g.node.Connect("ringway-http", g.credentials(auth.UserFed), nats.ErrorHandler(g.asyncError), nats.IgnoreAuthErrorAbort())
+	if err != nil {
+		return fmt.Errorf("connect tunnel: %w", err)
+	}
+	defer nc.Close()
+	log := g.log.With("component", "tunnel")
+	client, err := tunnel.NewClient(tunnel.ClientConfig{Me: g.opts.Stamp, Fed: nc, Log: log, Metrics: g.reg, Reachable: g.heard})
+	if err != nil {
+		return err
+	}
+	server, err := tunnel.NewServer(tunnel.ServerConfig{Me: g.opts.Stamp, Fed: nc, Log: log, Metrics: g.reg, Grace: g.opts.StopGrace / 10})
+	if err != nil {
+		return err
+	}
+	g.tunnel.Store(client)
+	var s run.Stack
+	s.Push("tunnel", &keeper{name: "tunnel", run: client.Run, board: g.board, log: g.log})
+	s.Push("targets", run.Func(func(ctx context.Context, ready func()) error { return g.followTargets(ctx, ready, server) }))
+	s.Push("tunnel server", &keeper{name: "tunnel server", run: server.Run, board: g.board, log: g.log})
+	if g.face != nil {
+		s.Push("rest", g.face)
+		defer g.face.Wait() // upgraded connections end with the tunnel
+	}
+	return s.Run(ctx, ready)
+}
+
+// heard reports whether canaries get through to a stamp: then what it does not
+// answer is not for want of a route. A replica that stands by sends none.
+func (g *Gateway) heard(id topology.StampID) bool {
+	if id == g.opts.Stamp {
+		return true
+	}
+	p := g.bridge.Load()
+	if p == nil {
+		return false
+	}
+	for _, l := range g.node.Links() {
+		if l.Peer == id && !l.Up {
+			return false
+		}
+	}
+	now := time.Now()
+	for _, peer := range p.asker.Peers() {
+		if peer.Stamp == id {
+			return !peer.Last.IsZero() && peer.Err == "" && peer.Age(now) <= staleAfter*g.opts.Events.CanaryInterval
+		}
+	}
+	return false
+}
+
+// askTarget answers a request below /t/.
+func (g *Gateway) askTarget(w http.ResponseWriter, r *http.Request, stamp topology.StampID, target, rest string, strip []string) {
+	client := g.tunnel.Load()
+	v := g.force.Load().view
+	switch {
+	case client == nil:
+		face.Answer(w, http.StatusServiceUnavailable, tunnel.ReasonStopping, "gateway of "+string(g.opts.Stamp)+": it has not begun")
+		return
+	case v.Stamp(stamp) == nil:
+		face.Answer(w, http.StatusNotFound, tunnel.ReasonNoTarget, fmt.Sprintf("gateway of %s: the topology has no stamp %q", g.opts.Stamp, stamp))
+		return
+	}
+	route := tunnel.Route{To: stamp, Target: target, Strip: strip, Rewrite: func(string) string { return rest }}
+	if t := v.Target(stamp, target); t != nil {
+		route.MaxRequest, route.Timeout = t.MaxRequest, t.Timeout
+	} else if c := impliedBy(v, stamp, target); c != nil {
+		route.MaxRequest, route.Timeout, route.Repeat = g.opts.Rest.MaxRequest, tunnel.KeptnTimeout, safe
+	}
+	client.Handler(route).ServeHTTP(w, r)
+}
+
+// RESTURL returns where the clients of the stamp find HTTP; empty if nowhere.
+func (g *Gateway) RESTURL() string {
+	if g.face == nil {
+		return ""
+	}
+	return g.face.URL()
+}
