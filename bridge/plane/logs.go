@@ -205,7 +205,7 @@ func (r *Registry) passLog(ctx context.Context, body []byte) error {
 				to[cp] = append(to[cp], its)
 			}
 		}
-		if i := slices.IndexFunc(view.ControlPlanes, func(cp *topology.ControlPlane) bool { return hasAPI(cp) }); !known && i >= 0 {
+		if i := slices.IndexFunc(view.ControlPlanes, hasAPI); !known && i >= 0 {
 			to[view.ControlPlanes[i]] = append(to[view.ControlPlanes[i]], e)
 		}
 	}

@@ -43,7 +43,9 @@ type api struct {
 
 // hasAPI reports whether the topology names an API of cp. The way to it may not be
 // open yet.
-func hasAPI(cp *topology.ControlPlane) bool { return cp.API != nil || cp.Services[call.Shipyard] != nil }
+func hasAPI(cp *topology.ControlPlane) bool {
+	return cp.API != nil || cp.Services[call.Shipyard] != nil
+}
 
 // api returns nil if the topology names none for cp.
 func (r *Registry) api(cp *topology.ControlPlane) *api {
