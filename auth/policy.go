@@ -60,14 +60,15 @@ func bridgeUser() grant {
 }
 
 // relayUser is for the bridge in RELAY: streams RW_OUT, RW_HOLD, RW_STATE,
-// RW_TASK, RW_DLQ, RW_LEAD, RW_TAKE, RW_OPEN, RW_POST and RW_PULL, and the live subjects of the stamp's clients. A
+// RW_TASK, RW_DLQ, RW_LEAD, RW_TAKE, RW_OPEN, RW_POST, RW_PULL and RW_LOG, bucket
+// RW_PLANES, and the live subjects of the stamp's clients. A
 // letter that is sent again is put back under the capture prefix. What is
 // captured by one replica of several is stored under the store prefix.
 func relayUser() grant {
 	return grant{
 		types: []string{jwt.ConnectionTypeInProcess},
-		pub:   []string{capturePrefix + ">", storePrefix + ">", "hold.>", "state.>", "task.>", "dlq.>", "lead.>", "take.>", "open.>", "post.>", "pull.>", "$JS.API.>", "$JS.ACK.>", inbox},
-		sub:   []string{capturePrefix + ">", "lead.>", inbox},
+		pub:   []string{capturePrefix + ">", storePrefix + ">", "hold.>", "state.>", "task.>", "dlq.>", "lead.>", "take.>", "open.>", "post.>", "pull.>", "planes.>", "log.>", "$KV.RW_PLANES.>", "$JS.API.>", "$JS.ACK.>", inbox},
+		sub:   []string{capturePrefix + ">", "lead.>", "planes.>", inbox},
 	}
 }
 

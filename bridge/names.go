@@ -138,6 +138,14 @@ const (
 	CtlReplies = "re."
 )
 
+// What stamps tell each other of their planes; the rest of a CtlSubject.
+const (
+	// PlanesTell says what planes the sender has.
+	PlanesTell = "planes.tell"
+	// PlanesWant asks for that.
+	PlanesWant = "planes.want"
+)
+
 // A TaskAsk is the body of every question, as JSON.
 type TaskAsk struct {
 	Triggered string `json:"triggered"` // id of the event

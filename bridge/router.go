@@ -8,14 +8,15 @@ import (
 )
 
 // A Router decides where an event goes. It is a pure function of the event and
-// one stamp's view of the topology; it is immutable and safe for concurrent
-// use.
+// one stamp's view of the topology, and of what it was told of planes; it is
+// immutable and safe for concurrent use.
 type Router struct {
 	view  *topology.View
 	rules []*rule
 	owner map[*topology.ControlPlane]note
 
 	reports []topology.StampID // where reports go that say nothing more
+	planes  *Planes            // nil: nothing is known of any
 }
 
 // A rule is a rule of a stage with what would be worked out for each event.
@@ -47,6 +48,9 @@ func NewRouter(view *topology.View) *Router {
 	}
 	return r
 }
+
+// Hash tells the topology of the Router from others.
+func (r *Router) Hash() string { return r.view.Hash }
 
 // A Target is one stamp that gets an event, and why.
 type Target struct {
@@ -200,9 +204,13 @@ func (r *Router) deliver(d Decision, e *Event, rule *rule) Decision {
 	}
 	d.Rule = rule.StageRule
 	if rule.Deliver == topology.DeliverAll {
-		return r.permit(d, e, rule.Stamps, rule.Name)
+		return r.explainPlanes(r.permit(d, e, rule.Stamps, rule.Name), e)
 	}
-	d = r.permit(d, e, rule.order, rule.Name)
+	order := rule.order
+	if rule.Deliver == topology.DeliverAny && order[0] != r.view.Me.ID {
+		order = r.preferred(e, order)
+	}
+	d = r.permit(d, e, order, rule.Name)
 	if d.Local && rule.order[0] == r.view.Me.ID {
 		// This stamp's own planes have the event; another stamp would do the
 		// work a second time.
@@ -215,7 +223,7 @@ func (r *Router) deliver(d Decision, e *Event, rule *rule) Decision {
 	for i, c := range d.Candidates {
 		d.Tried = append(d.Tried, fmt.Sprintf("deliver %s: %d. %s", rule.Deliver, i+1, c.Stamp))
 	}
-	return d
+	return r.explainPlanes(d, e)
 }
 
 // explained adds an explanation that belongs to a rule to those of a decision.

@@ -126,6 +126,10 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	if box == nil {
 		return nil // told to stop
 	}
+	planes, err := g.openPlanes(c)
+	if err != nil {
+		return err
+	}
 	polls, err := g.makePoll(c)
 	if err != nil {
 		return err
@@ -143,6 +147,7 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	// stored as long as the servers run, and delivered as long as possible. Both
 	// ask the tasks.
 	var s run.Stack
+	g.pushPlanes(&s, planes, true)
 	s.Push("poll", g.pollPart(polls)) // what is open is known before anything is said of it
 	for _, part := range []struct {
 		name string
@@ -202,7 +207,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	}
 	p.inbox, err = inbox.New(inbox.Config{
 		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks, Sinks: sinks,
-		Subscribers: subscribers, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
+		Subscribers: subscribers, Ready: g.planesReady, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,
 		ReofferAfter: g.opts.Events.ReofferAfter, ReofferTimes: g.opts.Events.ReofferTimes,

@@ -12,7 +12,7 @@ type eras struct{ g *Gateway }
 // Of implements outbox.Eras.
 func (e eras) Of(r *bridge.Router) (outbox.Era, bool) {
 	f := e.g.force.Load()
-	if f.router != r {
+	if f.view.Hash != r.Hash() {
 		return outbox.Era{}, false // another one came in force meanwhile, and is asked for next
 	}
 	return outbox.Era{Hash: f.view.Hash, Document: f.document, Since: f.since}, true

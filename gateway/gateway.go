@@ -20,6 +20,7 @@ import (
 	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/lead"
+	"github.com/ringway/ringway/bridge/plane"
 	"github.com/ringway/ringway/bridge/poll"
 	"github.com/ringway/ringway/bridge/tunnel"
 	"github.com/ringway/ringway/gateway/admin"
@@ -55,6 +56,8 @@ type Gateway struct {
 	rest     rest                          // how far a replica is with its stop
 	tunnel   atomic.Pointer[tunnel.Client] // nil: not yet
 	handlers atomic.Pointer[[]call.Handler]
+	planes   atomic.Pointer[plane.Registry] // nil: not yet
+	routing  atomic.Pointer[knowing]        // nil: not yet
 
 	changing  sync.Mutex    // held while what is in force changes
 	relinkDue chan struct{} // one place: the link server has to restart
@@ -115,6 +118,7 @@ func (g *Gateway) listen() error {
 			}
 			return nil, errNotActive
 		},
+		Planes:  g.planeList,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}),
 		Monitor: http.HandlerFunc(g.serveMonitor),
 	})
@@ -198,6 +202,7 @@ func (g *Gateway) Status() Status {
 		s.Links = append(s.Links, ls)
 	}
 	s.Replica = g.replicaStatus()
+	s.Planes = g.planeStatus()
 	s.Store = []string{}
 	if t := g.troubles.Load(); t != nil {
 		s.Store = storeCauses(*t)
@@ -217,8 +222,28 @@ func (g *Gateway) Status() Status {
 	return s
 }
 
-// Router returns the router in force.
-func (g *Gateway) Router() *bridge.Router { return g.force.Load().router }
+// Router returns the router in force, which knows what is known of planes.
+func (g *Gateway) Router() *bridge.Router {
+	base := g.force.Load().router
+	r := g.planes.Load()
+	if r == nil {
+		return base
+	}
+	planes := r.Takers()
+	if was := g.routing.Load(); was != nil && was.base == base && was.planes == planes {
+		return was.router
+	}
+	is := &knowing{base: base, planes: planes, router: base.Knowing(planes)}
+	g.routing.Store(is)
+	return is.router
+}
+
+// knowing is a router that knows of planes, and what it was made of.
+type knowing struct {
+	base   *bridge.Router
+	planes *bridge.Planes
+	router *bridge.Router
+}
 
 // ClientURL returns where the stamp's clients find NATS. It is known once the
 // gateway is ready.

@@ -48,6 +48,8 @@ type Options struct {
 	Log Log `yaml:"log"`
 	// Events tunes the way of events.
 	Events Events `yaml:"events"`
+	// Planes tunes the registration of the stamp's execution planes.
+	Planes Planes `yaml:"planes"`
 	// Poll tunes what is offered to planes that poll.
 	Poll Poll `yaml:"poll"`
 	// Rest says who may use the HTTP face, and how it is served.
@@ -222,6 +224,29 @@ type Events struct {
 	CanaryInterval time.Duration `yaml:"canaryInterval"`
 }
 
+// Planes tunes the registration of the stamp's execution planes.
+type Planes struct {
+	// Namespace is what control planes are told for the namespace of a plane:
+	// {{stamp}}, {{namespace}} and {{plane}} stand for the stamp, the namespace
+	// that the plane gives, and its caller. It tells planes of the same name in
+	// several stamps apart.
+	Namespace string `yaml:"namespace"`
+	// Refresh is how often a control plane is told that a plane lives: at most
+	// half of its UNIFORM_INTEGRATION_TTL.
+	Refresh time.Duration `yaml:"refresh"`
+	// Lease is for how long a plane that says nothing counts as alive.
+	Lease time.Duration `yaml:"lease"`
+	// Grace is after what time a plane that does not register itself is
+	// deregistered when it is gone.
+	Grace time.Duration `yaml:"grace"`
+	// Behalf is for how long a plane that does not register is seen before it is
+	// registered on its behalf.
+	Behalf time.Duration `yaml:"behalf"`
+	// Announce is how often other stamps are told of the planes, besides when
+	// something changes.
+	Announce time.Duration `yaml:"announce"`
+}
+
 // Poll tunes what is offered to planes that poll.
 type Poll struct {
 	// TTL is how long a task that nobody finishes is offered.
@@ -256,7 +281,8 @@ func DefaultOptions() Options {
 			DoubtTime: 3 * time.Second, ReofferTimes: 1,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
-		Poll: defaultPoll(),
+		Planes: defaultPlanes(),
+		Poll:   defaultPoll(),
 		Pull: Pull{
 			Types: []string{
 				"sh.keptn.event.deployment.triggered", "sh.keptn.event.test.triggered", "sh.keptn.event.release.triggered",
@@ -306,6 +332,7 @@ func (o Options) Validate() error {
 	if o.Events.DoubtTime <= 0 || o.Events.ReofferAfter < 0 || o.Events.ReofferTimes < 0 {
 		bad("events.doubtTime", "%s, and reofferAfter %s, reofferTimes %d, are out of range", o.Events.DoubtTime, o.Events.ReofferAfter, o.Events.ReofferTimes)
 	}
+	o.Planes.check(bad)
 	o.Poll.validate(bad)
 	o.validateREST(bad)
 	if o.Pull.Interval <= 0 || o.Pull.Settle <= 0 {

@@ -28,8 +28,43 @@ func (g *Gateway) makePoll(c *conns) (*poll.Server, error) {
 	})
 }
 
-// pollPlanes returns what knows which planes poll; nil: their polls tell.
-func (*Gateway) pollPlanes() poll.Planes { return nil }
+// pollPlanes returns what knows which planes poll.
+func (g *Gateway) pollPlanes() poll.Planes { return pollPlanes{g} }
+
+// pollPlanes is what the registry knows.
+type pollPlanes struct{ g *Gateway }
+
+// Integrations returns those that registered under a caller's identity.
+func (p pollPlanes) Integrations(caller string) []poll.Integration {
+	r := p.g.planes.Load()
+	if r == nil {
+		return nil
+	}
+	var out []poll.Integration
+	for _, i := range r.Integrations(caller) {
+		is := poll.Integration{ID: i.ID, Name: i.Name}
+		for _, s := range i.Subscriptions {
+			is.Subscriptions = append(is.Subscriptions, poll.Subscription{
+				ID: s.ID, Event: s.Event, Projects: s.Filter.Projects, Stages: s.Filter.Stages, Services: s.Filter.Services,
+			})
+		}
+		out = append(out, is)
+	}
+	return out
+}
+
+// Polled reports whether any plane that polls subscribes to subject.
+func (p pollPlanes) Polled(subject string) bool {
+	r := p.g.planes.Load()
+	return r != nil && r.Polled(subject)
+}
+
+// Seen says that a caller polls for what it has not registered for.
+func (p pollPlanes) Seen(caller, event string) {
+	if r := p.g.planes.Load(); r != nil {
+		r.Seen(caller, event)
+	}
+}
 
 // pollOpenTime is how long what is open is waited for before events move: answers
 // that come earlier say nothing of it.

@@ -127,12 +127,17 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 		return err
 	}
 	g.catcher.Store(catcher)
+	planes, err := g.openPlanes(c)
+	if err != nil {
+		return err
+	}
 	polls, err := g.makePoll(c)
 	if err != nil {
 		return err
 	}
 	g.poll.Store(polls)
 	var s run.Stack
+	g.pushPlanes(&s, planes, false)
 	// The active replica has to hear that clients of this one are gone for as
 	// long as this one is there, or it takes them to have what they were sent
 	// last, and gives others what comes after it.
@@ -167,14 +172,14 @@ func (g *Gateway) followRoutes(ctx context.Context, ready func(), carrier *live.
 	ready()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
-	was := g.Router()
+	was := g.force.Load().router
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		if is := g.Router(); is != was {
+		if is := g.force.Load().router; is != was {
 			if err := errors.Join(carrier.Resubscribe(), catcher.Resubscribe()); err != nil {
 				g.log.Warn("routes not followed, will try again", "err", err)
 				continue
@@ -231,11 +236,12 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	p.live = carrier
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
-	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "takeover", "canary")
+	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "takeover", "canary", "planes told")
 	t := g.newTide(c)
 	delivering := make(chan struct{})
 	var s run.Stack
 	s.Push("tide", run.Func(t.watch))
+	s.Push("planes told", &keeper{name: "planes told", run: g.planes.Load().Act, board: g.board, log: g.log})
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, func()) error

@@ -36,7 +36,7 @@ func (g *Gateway) openFace() error {
 		return nil
 	}
 	r := g.opts.Rest
-	g.setCalls(g.pollHandler())
+	g.setCalls(g.planeHandler(), g.pollHandler())
 	var err error
 	g.face, err = face.New(face.Config{
 		Me: g.opts.Stamp, Listen: g.opts.Listen.REST, Names: r.Names, Cert: r.Cert, Key: r.Key, NamesTLS: r.NamesTLS,

@@ -45,6 +45,7 @@ type Status struct {
 	Targets  []TargetStatus    `json:"targets"`
 	Tasks    []task.Task       `json:"tasks"` // given to other stamps and not over; the oldest
 	Waiting  []inbox.Waiting   `json:"waiting"`
+	Planes   PlaneStatus       `json:"planes"`
 	Polled   []pull.State      `json:"polled,omitempty"`   // control planes that this stamp polls
 	Replica  *ReplicaStatus    `json:"replica,omitempty"`  // of a stamp that has several
 	Store    []string          `json:"store"`              // what is wrong with the streams on the disk
@@ -125,6 +126,7 @@ func (s *Status) judge() {
 	if s.Topology.Err != "" {
 		s.Causes = append(s.Causes, "topology file: "+s.Topology.Err)
 	}
+	s.Causes = append(s.Causes, s.Planes.causes()...)
 	s.Causes = append(s.Causes, pullCauses(s.Polled)...)
 	s.Causes = append(s.Causes, s.Replica.causes()...)
 	s.Causes = append(s.Causes, s.Store...)

@@ -182,7 +182,11 @@ func (in *Inbox) declined(ctx context.Context, cl *claim) error {
 	if err == nil && a.claim {
 		in.fresh = append(in.fresh, cl.seq) // another stamp may take it
 	} else if err == nil {
-		err = in.bury(ctx, a, bridge.ReasonNoPlane, []string{fmt.Sprintf("nobody subscribed to %s for %s", cl.subject, a.within)})
+		detail := []string{fmt.Sprintf("nobody subscribed to %s for %s", cl.subject, a.within)}
+		if e, err := bridge.Parse(a.subject, a.body); err == nil && in.cfg.Router().Nobody(in.cfg.Me, e) {
+			detail = append(detail, "no plane that is known in stamp "+string(in.cfg.Me)+" will take this")
+		}
+		err = in.bury(ctx, a, bridge.ReasonNoPlane, detail)
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):

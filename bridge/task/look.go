@@ -186,9 +186,14 @@ func (ts *Tasks) bury(ctx context.Context, t *Task) error {
 	if err != nil {
 		return err
 	}
+	e, _ := bridge.Parse(t.Type, body) // it was read when it was given
 	detail := []string{fmt.Sprintf("rule %s: no plane took the task in %d rounds", t.Rule, t.Turn.Round+1)}
 	for _, s := range t.Seats {
-		detail = append(detail, fmt.Sprintf("stamp %s: %s", s.Stamp, ts.fate(s)))
+		fate := ts.fate(s)
+		if e != nil && ts.cfg.Router().Nobody(s.Stamp, e) {
+			fate += "; no plane there will take this"
+		}
+		detail = append(detail, fmt.Sprintf("stamp %s: %s", s.Stamp, fate))
 	}
 	err = ts.cfg.DeadLetters.Put(ctx, bridge.Letter{
 		Side: bridge.SideOut, Reason: bridge.ReasonNoPlane, Detail: detail, Subject: t.Type, From: ts.cfg.Me,

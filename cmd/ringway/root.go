@@ -75,6 +75,7 @@ func newRootCommand() *cobra.Command {
 		newTopologyCommand(),
 		newAuthCommand(),
 		newEventsCommand(),
+		newPlanesCommand(),
 		newVersionCommand(),
 	)
 	return root

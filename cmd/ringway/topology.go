@@ -204,6 +204,7 @@ cuts off meanwhile, and which identities are to be issued or revoked.`,
 
 func newRouteCommand() *cobra.Command {
 	var file, eventFile, from, output string
+	api := &adminClient{}
 	cmd := &cobra.Command{
 		Use:   "route [-f FILE] --event FILE",
 		Short: "Say where an event would go, and why",
@@ -221,7 +222,13 @@ code is 1 if the event would be refused.`,
 			if err != nil {
 				return err
 			}
-			d, err := decide(mesh, topology.StampID(from), body)
+			var known *bridge.Planes
+			if api.base != "" {
+				if known, err = api.planes(cmd.Context()); err != nil {
+					return err
+				}
+			}
+			d, err := decide(mesh, topology.StampID(from), body, known)
 			if err != nil {
 				return err
 			}
@@ -235,6 +242,7 @@ code is 1 if the event would be refused.`,
 		},
 	}
 	fileFlag(cmd, &file)
+	cmd.Flags().StringVar(&api.base, "admin", "", "admin address of a gateway, to be told which planes there are; none if not given")
 	cmd.Flags().StringVar(&eventFile, "event", "", "file with the event as JSON; - is standard input")
 	cmd.Flags().StringVar(&from, "from", "", "stamp whose client publishes it (default: that of the control plane that owns its project)")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
@@ -259,7 +267,7 @@ func readEvent(cmd *cobra.Command, file string) ([]byte, error) {
 }
 
 // decide asks the router of the stamp that publishes.
-func decide(mesh *topology.Mesh, from topology.StampID, body []byte) (bridge.Decision, error) {
+func decide(mesh *topology.Mesh, from topology.StampID, body []byte, known *bridge.Planes) (bridge.Decision, error) {
 	typ, err := bridge.TypeOf(body)
 	if err != nil {
 		return bridge.Decision{}, err
@@ -279,7 +287,7 @@ func decide(mesh *topology.Mesh, from topology.StampID, body []byte) (bridge.Dec
 	if !ok {
 		return bridge.Decision{}, usageError{fmt.Errorf("--from: there is no stamp %q", from)}
 	}
-	return bridge.NewRouter(view).Route(e), nil
+	return bridge.NewRouter(view).Knowing(known).Route(e), nil
 }
 
 func printDecision(w io.Writer, output string, d bridge.Decision) error {

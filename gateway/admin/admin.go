@@ -30,6 +30,8 @@ type Config struct {
 	// Waiting returns the events that wait to be delivered, at most limit;
 	// those with this id, shkeptncontext or key if match is not empty.
 	Waiting func(ctx context.Context, match string, limit int) (any, error)
+	// Planes returns the planes that are known, by stamp.
+	Planes  func(ctx context.Context) (any, error)
 	Metrics http.Handler //
 	Monitor http.Handler // the NATS servers' own pages, below /nats/; nil for none
 }
@@ -57,6 +59,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.cfg.Status()) })
 	mux.Handle("GET /metrics", s.cfg.Metrics)
 	mux.HandleFunc("GET /events/waiting", s.waiting)
+	mux.HandleFunc("GET /planes", s.planes)
 	mux.HandleFunc("GET /events/dlq", s.letters(s.list))
 	mux.HandleFunc("GET /events/dlq/{number}", s.letters(s.show))
 	mux.HandleFunc("POST /events/dlq/{number}/replay", s.letters(s.replay))
@@ -92,6 +95,15 @@ func (s *Server) waiting(w http.ResponseWriter, r *http.Request) {
 	all, err := s.cfg.Waiting(ctx, r.URL.Query().Get("match"), int(min(limit, maxList))) //nolint:gosec // bounded
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, fmt.Errorf("read what waits: %w", err))
+		return
+	}
+	reply(w, http.StatusOK, all)
+}
+
+func (s *Server) planes(w http.ResponseWriter, r *http.Request) {
+	all, err := s.cfg.Planes(r.Context())
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, fmt.Errorf("read planes: %w", err))
 		return
 	}
 	reply(w, http.StatusOK, all)

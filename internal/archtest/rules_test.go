@@ -29,6 +29,7 @@ var imports = map[string][]string{
 	"bridge/tunnel":     {"bridge", "topology"},
 	"bridge/takeover":   {"bridge", "internal/jstream"},
 	"bridge/call":       {"topology"},
+	"bridge/plane":      {"bridge", "bridge/call", "internal/jstream", "topology"},
 	"bridge/poll":       {"bridge", "bridge/call", "internal/jstream", "topology"},
 	"bridge/pull":       {"bridge", "internal/jstream", "topology"},
 
@@ -39,7 +40,7 @@ var imports = map[string][]string{
 	"gateway": {
 		"auth", "auth/keystore",
 		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox",
-		"bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
+		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 		"gateway/admin", "gateway/face", "gateway/node",
 		"internal/run",
 		"topology",
@@ -61,7 +62,7 @@ var imports = map[string][]string{
 
 	// The verbs are thin: load, call, print.
 	"cmd/ringway": {
-		"auth", "auth/keystore", "bridge", "bridge/deadletter", "gateway",
+		"auth", "auth/keystore", "bridge", "bridge/deadletter", "bridge/plane", "gateway",
 		"internal/demo", "internal/federation", "internal/yamlfile",
 		"topology", "topology/schema",
 	},
@@ -110,7 +111,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,
@@ -144,7 +145,7 @@ var outsiders = []outsider{
 		"github.com/prometheus",
 		[]string{
 			"gateway", "test/fed",
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 		},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",

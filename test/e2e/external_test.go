@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/test/fed"
 )
 
@@ -36,4 +38,20 @@ func TestExternalNATS(t *testing.T) {
 		require.NoError(t, client.Publish(finished, answer))
 		require.Equal(t, string(answer), string(keptn.Next().Data))
 	}
+}
+
+// TestPlanesOfAnExternalNATS: who subscribes there, and does not register, is
+// registered on its behalf.
+func TestPlanesOfAnExternalNATS(t *testing.T) {
+	ext, leaf := externalNATS(t, func(*server.Options) {})
+	client := ext.Connect()
+	_, err := client.QueueSubscribeSync(triggered, "helm-service")
+	require.NoError(t, err)
+	require.NoError(t, client.Flush())
+	f := fed.New(t, withExternal(ext, leaf), func(o *gateway.Options) {
+		o.Planes.Behalf, o.Planes.Grace = 300*time.Millisecond, time.Second
+	})
+	require.Eventually(t, func() bool { return f.Status("tls").Planes.Fresh == 1 }, fed.Patience, 5*time.Millisecond)
+	client.Close()
+	require.Eventually(t, func() bool { return f.Status("tls").Planes == gateway.PlaneStatus{} }, fed.Patience, 5*time.Millisecond)
 }

@@ -1,0 +1,152 @@
+package plane
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/ringway/ringway/topology"
+)
+
+// A scope is what of a control plane reaches a stamp. It is all that the
+// subscriptions of the stamp's planes may be about there.
+type scope struct {
+	control  *topology.ControlPlane
+	projects []string // empty: every project
+	stages   []string // empty: every stage
+}
+
+// coreServices are the services of a control plane that work for all stages,
+// and that Keptn's own installation runs beside it.
+var coreServices = []string{
+	"lighthouse-service", "approval-service", "remediation-service", "webhook-service", "statistics-service", "api-service",
+	"mongodb-datastore", "resource-service", "secret-service", "shipyard-controller", "bridge",
+}
+
+// scopesOf returns the control planes with a stage whose rule reaches the stamp
+// of view, in order of the file, and what of them does.
+func scopesOf(view *topology.View) []scope {
+	var out []scope
+	for _, cp := range view.ControlPlanes {
+		s := scope{control: cp}
+		everything := false
+		for _, rule := range view.Stages {
+			if !slices.Contains(rule.Stamps, view.Me.ID) {
+				continue
+			}
+			projects, some := owned(view, cp, rule.Projects)
+			if !some {
+				continue
+			}
+			s.stages = add(s.stages, rule.Stage)
+			s.projects = add(s.projects, projects...)
+			everything = everything || len(projects) == 0
+		}
+		if everything {
+			s.projects = nil
+		}
+		if len(s.stages) > 0 || cp.Stamp == view.Me.ID {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// owned returns those of projects that cp owns, where none is all. some is false
+// if there are none.
+func owned(view *topology.View, cp *topology.ControlPlane, projects []string) (out []string, some bool) {
+	if len(projects) == 0 {
+		return cp.Projects, len(cp.Projects) > 0 || view.ControlOf("") == cp
+	}
+	for _, p := range projects {
+		if view.ControlOf(p) == cp {
+			out = append(out, p)
+		}
+	}
+	return out, len(out) > 0
+}
+
+// fingerprint tells one scope from another; parseScope reads it.
+func (s scope) fingerprint() string {
+	return strings.Join(s.projects, ",") + "|" + strings.Join(s.stages, ",")
+}
+
+// parseScope reads a fingerprint; ok is false for none.
+func parseScope(text string) (s scope, ok bool) {
+	projects, stages, ok := strings.Cut(text, "|")
+	list := func(text string) []string {
+		if text == "" {
+			return nil
+		}
+		return strings.Split(text, ",")
+	}
+	return scope{projects: list(projects), stages: list(stages)}, ok
+}
+
+// move returns the filter of a subscription whose plane asked for asked, where was
+// has become s. A filter that is what was made of asked becomes what is made of
+// it now; one that somebody has edited only gets narrower.
+func (s scope) move(f, asked Filter, was string) Filter {
+	if old, ok := parseScope(was); ok && was != s.fingerprint() && f.equal(old.narrow(asked)) {
+		return s.narrow(asked)
+	}
+	return s.narrow(f)
+}
+
+func add(list []string, more ...string) []string {
+	for _, m := range more {
+		if !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// narrow returns f with nothing in it that is outside of s. A list that has
+// nothing in common with that of s stays: its events do not reach the stamp, and
+// no list would be all of them. To narrow again changes nothing.
+func (s scope) narrow(f Filter) Filter {
+	common := func(have, may []string) []string {
+		if len(have) == 0 {
+			return slices.Clone(may)
+		}
+		var out []string
+		for _, h := range have {
+			if len(may) == 0 || slices.Contains(may, h) {
+				out = append(out, h)
+			}
+		}
+		if len(out) == 0 {
+			return have
+		}
+		return out
+	}
+	f.Projects, f.Stages = common(f.Projects, s.projects), common(f.Stages, s.stages)
+	return f.full()
+}
+
+// of returns the scope of a plane by its name: Keptn's own services in the
+// stamp of their control plane work for all stages.
+func (s scope) of(name string, me topology.StampID) scope {
+	if s.control != nil && s.control.Stamp == me && slices.Contains(coreServices, name) {
+		return scope{control: s.control}
+	}
+	return s
+}
+
+// union returns what is in any of scopes, for a plane that is told one filter
+// only.
+func union(scopes []scope) scope {
+	var out scope
+	allProjects, allStages := len(scopes) == 0, len(scopes) == 0
+	for _, s := range scopes {
+		out.projects, out.stages = add(out.projects, s.projects...), add(out.stages, s.stages...)
+		allProjects, allStages = allProjects || len(s.projects) == 0, allStages || len(s.stages) == 0
+	}
+	if allProjects {
+		out.projects = nil
+	}
+	if allStages {
+		out.stages = nil
+	}
+	return out
+}

@@ -1,0 +1,103 @@
+package plane
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/topology"
+)
+
+const scopes = `
+apiVersion: ringway/v1
+kind: Topology
+name: scopes
+geos: [eu]
+rings: [control, dev, prod]
+stamps:
+  - {name: control, geo: eu, ring: control, roles: [control], link: {kind: hub, advertise: {gateway: "c.example:7222", leafnode: "c.example:7422"}}}
+  - {name: one, geo: eu, ring: dev}
+  - {name: two, geo: eu, ring: prod}
+  - {name: none, geo: eu, ring: control}
+controlPlanes:
+  - {name: named, stamp: control, projects: [a, b]}
+  - {name: rest, stamp: control}
+stages:
+  - {name: dev, ring: dev}
+  - {name: hardening, ring: dev, projects: [a, c]}
+  - {name: production, ring: prod, projects: [b]}
+`
+
+func TestScopes(t *testing.T) {
+	spec, err := topology.Load("t", []byte(scopes))
+	require.NoError(t, err)
+	mesh, err := topology.Compile(spec)
+	require.NoError(t, err)
+	for stamp, want := range map[topology.StampID][]string{
+		"one":     {"named: a,b|dev,hardening", "rest: |dev,hardening"},
+		"two":     {"named: b|production"},
+		"none":    nil,
+		"control": {"named: |", "rest: |"},
+	} {
+		view, _ := mesh.View(stamp)
+		var got []string
+		for _, s := range scopesOf(view) {
+			got = append(got, s.control.Name+": "+s.fingerprint())
+			back, ok := parseScope(s.fingerprint())
+			require.True(t, ok)
+			require.Equal(t, s.fingerprint(), back.fingerprint())
+		}
+		require.Equal(t, want, got, stamp)
+	}
+}
+
+func TestNarrow(t *testing.T) {
+	s := scope{projects: []string{"a", "b"}, stages: []string{"dev", "hardening"}}
+	for _, c := range []struct{ is, want Filter }{
+		{Filter{}, Filter{[]string{"a", "b"}, []string{"dev", "hardening"}, []string{}}},
+		{Filter{[]string{"b", "c"}, []string{"hardening", "production"}, nil}, Filter{[]string{"b"}, []string{"hardening"}, []string{}}},
+		{Filter{nil, nil, []string{"carts"}}, Filter{[]string{"a", "b"}, []string{"dev", "hardening"}, []string{"carts"}}},
+		{Filter{nil, []string{"production"}, nil}, Filter{[]string{"a", "b"}, []string{"production"}, []string{}}},
+	} {
+		got := s.narrow(c.is)
+		require.Equal(t, c.want, got)
+		require.Equal(t, got, s.narrow(got), "again")
+	}
+	require.Equal(t, Filter{[]string{}, []string{}, []string{}}, scope{}.narrow(Filter{}))
+}
+
+// TestMove: a filter follows the topology as long as nobody has edited it.
+func TestMove(t *testing.T) {
+	was, is := scope{stages: []string{"dev"}}, scope{stages: []string{"dev", "hardening"}}
+	require.Equal(t, []string{"dev", "hardening"}, is.move(was.narrow(Filter{}), Filter{}, was.fingerprint()).Stages)
+	edited := Filter{Stages: []string{"dev"}, Services: []string{"carts"}}
+	require.Equal(t, edited.Stages, is.move(edited, Filter{}, was.fingerprint()).Stages)
+	require.Equal(t, []string{"dev"}, is.move(was.narrow(Filter{}), Filter{}, is.fingerprint()).Stages, "somebody has edited it since")
+}
+
+func TestEditable(t *testing.T) {
+	for version, want := range map[string]string{
+		"": "0.9.0", "0.8.3": "0.9.0", "0.9.0": "0.9.0", "0.15.0": "0.15.0", "1.4.5-next.1": "1.4.5-next.1", "develop": "0.9.0", "v0.19.3": "v0.19.3",
+	} {
+		require.Equal(t, want, editable(version), version)
+	}
+}
+
+// TestParts: a report is divided so that every message fits.
+func TestParts(t *testing.T) {
+	require.Len(t, parts(nil), 1)
+	var all []Plane
+	for i := range 250 {
+		all = append(all, Plane{Name: fmt.Sprint(i)})
+	}
+	require.Len(t, parts(all), 3)
+	all[3].Name = strings.Repeat("x", maxPartBytes)
+	n := 0
+	for _, p := range parts(all) {
+		n += len(p)
+	}
+	require.Equal(t, len(all), n)
+	require.Len(t, parts(all), 5)
+}

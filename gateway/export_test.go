@@ -1,0 +1,12 @@
+package gateway
+
+import (
+	"github.com/ringway/ringway/bridge/call"
+	"github.com/ringway/ringway/bridge/plane"
+)
+
+// PlaneHandler returns what answers the uniform API.
+func (g *Gateway) PlaneHandler() call.Handler { return g.planeHandler() }
+
+// Planes returns the registry of planes.
+func (g *Gateway) Planes() *plane.Registry { return g.planes.Load() }
