@@ -6,7 +6,9 @@ import (
 	"sync"
 )
 
-// lock lets one at a time change a plane, and returns how to let the next.
+// lock lets one at a time bring a plane and what control planes know of it
+// together, and returns how to let the next. It may be held for as long as a
+// control plane takes to answer.
 func (r *Registry) lock(id string) func() {
 	r.mu.Lock()
 	l := r.locks[id]
@@ -22,8 +24,9 @@ func (r *Registry) lock(id string) func() {
 // change replaces a plane by what f makes of a copy of it; nil if there is none.
 // f may be called again, with what another replica has made of it. If it returns
 // nil nothing is changed. What cannot be stored is true all the same, and stored
-// later.
+// later. It takes as long as the bucket does, whoever holds the plane's lock.
 func (r *Registry) change(ctx context.Context, id string, f func(*Record) *Record) *Record {
+	defer r.lock("\x01" + id)()
 	for range 5 {
 		r.mu.Lock()
 		old := held{}

@@ -28,7 +28,6 @@ func (r *Registry) pinged(ctx context.Context, id, addr string) *Record {
 	if _, waits := rec.Unready[addr]; rec.Shown && !waits {
 		return rec
 	}
-	defer r.lock(id)()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	next := r.change(ctx, id, func(rec *Record) *Record {
