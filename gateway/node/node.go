@@ -117,6 +117,7 @@ func (n *Node) Run(ctx context.Context, ready func()) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { n.links.watch(watching, n.observe) })
 	wg.Go(func() { n.watchDialling(watching) })
+	wg.Go(func() { n.discover(watching) })
 	local := n.running()
 	ready()
 	select {

@@ -53,7 +53,8 @@ type plan struct {
 
 	// The proxy's credentials, read from the file that the topology names.
 	proxyUser, proxyPassword string
-	dials                    int // how often the remote of the hubs was replaced: its proxy changed, or the server had given up
+	found                    []string // addresses that the name of the replicas resolved to
+	dials                    int      // how often the remote of the hubs was replaced: its proxy changed, or the server had given up
 }
 
 func (p *plan) hub() bool { return p.view.Me.Link.Kind == topology.LinkHub }

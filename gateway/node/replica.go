@@ -130,6 +130,13 @@ func (p *plan) cluster(o *server.Options, name string, at address, peers []strin
 		u.User = url.User(strconv.Itoa(i)) // another text for the same place
 		o.Routes = append(o.Routes, &u)
 	}
+	for _, peer := range p.found {
+		u, err := routeURL(peer, port)
+		if err != nil {
+			return err
+		}
+		o.Routes = append(o.Routes, u)
+	}
 	return nil
 }
 
