@@ -109,8 +109,7 @@ func answerWith(w http.ResponseWriter, control *http.ResponseController, res *ht
 		h.Add("Trailer", name)
 	}
 	w.WriteHeader(res.StatusCode)
-	stream := !body.whole
-	if stream {
+	if !body.whole {
 		_ = control.Flush()
 	}
 	announced := maps.Clone(res.Trailer)
@@ -125,10 +124,8 @@ func answerWith(w http.ResponseWriter, control *http.ResponseController, res *ht
 		if _, err = w.Write(b); err != nil { //nolint:gosec // what the upstream answers is for it to say
 			return false
 		}
-		if stream {
-			if control.Flush() != nil {
-				return false
-			}
+		if !body.whole && body.x.waits() && control.Flush() != nil { // else it goes out with what is here already
+			return false
 		}
 	}
 	for name, values := range res.Trailer {

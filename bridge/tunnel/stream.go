@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -15,15 +14,22 @@ import (
 const (
 	// window is how many bytes of a body may be on their way, or wait for whoever
 	// reads them. What a link carries of one body is at most this in a round trip.
-	window = 512 << 10
-	// chunk is the most of a body in one frame. With more than 32 KiB it goes past the
-	// buffer of the NATS client, and bodies were measured to take longer.
-	chunk = 30 << 10
+	window = 768 << 10
+	// grantAfter is how many bytes are read before as many more are asked for: each
+	// credit crosses all servers, as a frame of a body does.
+	grantAfter = window / 3
+	// chunk is the most of a body in one frame: with its subject it fits the buffer
+	// that ConnectOption asks for.
+	chunk = 60 << 10
 	// whole is up to which length a body is read before anything is sent.
 	whole = 32 << 10
 	// maxInfos bounds the 1xx answers that nobody has taken yet.
 	maxInfos = 8
 )
+
+// ConnectOption is for the connection that a Client and a Server are given: its
+// buffer holds a frame, so that each is written at once.
+func ConnectOption() nats.Option { return nats.WriteBufferSize(64 << 10) }
 
 // An answer is the head of a response, or of a 1xx one.
 type answer struct {
@@ -297,12 +303,19 @@ func (s *stream) next(limit int) ([]byte, error) {
 		}
 	}
 	s.taken += int64(len(b))
-	if s.taken >= window/4 && !s.eof && !s.done && s.err == nil {
+	if s.taken >= grantAfter && !s.eof && !s.done && s.err == nil {
 		more := s.taken
 		s.taken = 0
 		s.grantLocked(more)
 	}
 	return b, nil
+}
+
+// waits reports whether a next call would wait.
+func (s *stream) waits() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) == 0 && !s.eof && s.err == nil && !s.done
 }
 
 // room waits until some of n bytes may be sent and returns how many.
@@ -334,21 +347,6 @@ func (s *stream) data(b []byte) {
 	s.sendLocked(b)
 }
 
-// Write sends p as the peer gives credit for it.
-func (s *stream) Write(p []byte) (int, error) {
-	var buf []byte
-	for n := 0; n < len(p); {
-		k, err := s.room(min(len(p)-n, chunk))
-		if err != nil {
-			return n, err
-		}
-		buf = append(append(buf[:0], make([]byte, frameLen)...), p[n:n+k]...)
-		s.data(buf)
-		n += k
-	}
-	return len(p), nil
-}
-
 // sendEnd sends the end of this direction.
 func (s *stream) sendEnd(trailer http.Header) {
 	s.mu.Lock()
@@ -356,35 +354,6 @@ func (s *stream) sendEnd(trailer http.Header) {
 	if s.err == nil && !s.done && !s.ended {
 		s.ended = true
 		s.sayLocked(frameEnd, nil, headerFields(trailer))
-	}
-}
-
-// copyFrom sends r to its end, and returns what r failed with or the stream.
-// The buffer grows as r fills it, so one that is idle holds little.
-func (s *stream) copyFrom(r io.Reader, each func(n int) *Error) error {
-	buf := make([]byte, frameLen+2<<10)
-	for {
-		k, err := s.room(len(buf) - frameLen)
-		if err != nil {
-			return err
-		}
-		n, err := r.Read(buf[frameLen : frameLen+k])
-		if n > 0 {
-			if each != nil {
-				if e := each(n); e != nil {
-					return e
-				}
-			}
-			s.data(buf[:frameLen+n])
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		case n == len(buf)-frameLen && n < chunk:
-			buf = make([]byte, frameLen+min(chunk, 4*n))
-		}
 	}
 }
 

@@ -45,7 +45,7 @@ func newWorld(t testing.TB, edit ...func(*tunnel.ClientConfig)) *world {
 	})
 	w := &world{t: t, eu: eu, us: us}
 	require.Eventually(t, func() bool { return eu.NumLeafNodes() == 1 }, patience, tick)
-	cfg := tunnel.ClientConfig{Me: "eu", Fed: eu.Connect(), Log: quiet(), AnswerTime: patience}
+	cfg := tunnel.ClientConfig{Me: "eu", Fed: inProcess(eu), Log: quiet(), AnswerTime: patience}
 	for _, f := range edit {
 		f(&cfg)
 	}
@@ -94,7 +94,7 @@ func (w *world) serveAt(upstream string, edit ...func(*tunnel.ServerConfig)) (nc
 	u, err := url.Parse(upstream)
 	require.NoError(w.t, err)
 	cfg := tunnel.ServerConfig{
-		Me: "us", Fed: w.us.Connect(), Log: quiet(), Grace: patience,
+		Me: "us", Fed: inProcess(w.us), Log: quiet(), Grace: patience,
 		Targets: []tunnel.Target{{Name: "up", Upstream: u}},
 	}
 	for _, f := range edit {
@@ -105,6 +105,11 @@ func (w *world) serveAt(upstream string, edit ...func(*tunnel.ServerConfig)) (nc
 	stop = run(w.t, s.Run)
 	w.settle(cfg.Fed)
 	return cfg.Fed, stop
+}
+
+// inProcess connects as a gateway does.
+func inProcess(s *natstest.Server) *nats.Conn {
+	return s.Connect(nats.InProcessServer(s.Server), tunnel.ConnectOption())
 }
 
 // settle waits until what was subscribed is known at eu.
