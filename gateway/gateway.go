@@ -60,6 +60,7 @@ type Gateway struct {
 	routing  atomic.Pointer[knowing]        // nil: not yet
 
 	changing  sync.Mutex    // held while what is in force changes
+	ways      ways          // asked by a replica that stands by
 	relinkDue chan struct{} // one place: the link server has to restart
 }
 

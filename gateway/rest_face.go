@@ -59,7 +59,10 @@ func (g *Gateway) runHTTP(ctx context.Context, ready func()) error {
 	}
 	defer nc.Close()
 	log := g.log.With("component", "tunnel")
-	client, err := tunnel.NewClient(tunnel.ClientConfig{Me: g.opts.Stamp, Fed: nc, Log: log, Metrics: g.reg, Reachable: g.heard})
+	client, err := tunnel.NewClient(tunnel.ClientConfig{
+		Me: g.opts.Stamp, Fed: nc, Log: log, Metrics: g.reg,
+		Reachable: func(id topology.StampID) bool { return g.heard(nc, id) },
+	})
 	if err != nil {
 		return err
 	}
@@ -80,19 +83,20 @@ func (g *Gateway) runHTTP(ctx context.Context, ready func()) error {
 }
 
 // heard reports whether canaries get through to a stamp: then what it does not
-// answer is not for want of a route. A replica that stands by sends none.
-func (g *Gateway) heard(id topology.StampID) bool {
+// answer is not for want of a route. A replica that stands by sends none, and
+// asks now.
+func (g *Gateway) heard(nc *nats.Conn, id topology.StampID) bool {
 	if id == g.opts.Stamp {
 		return true
-	}
-	p := g.bridge.Load()
-	if p == nil {
-		return false
 	}
 	for _, l := range g.node.Links() {
 		if l.Peer == id && !l.Up {
 			return false
 		}
+	}
+	p := g.bridge.Load()
+	if p == nil {
+		return g.ways.heard(nc, g.opts.Stamp, id)
 	}
 	now := time.Now()
 	for _, peer := range p.asker.Peers() {

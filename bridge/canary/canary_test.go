@@ -242,3 +242,27 @@ func cpu(b *testing.B) time.Duration {
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// TestOnce: one question, without an Asker.
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	s := natstest.StartStamp(t)
+	var broken atomic.Bool
+	run(t, answerer(t, s.Connect("fed"), "b", func(context.Context) error {
+		if broken.Load() {
+			return errors.New("RW_IN has no leader")
+		}
+		return nil
+	}).Run)
+	nc := s.Connect("fed")
+	require.Eventually(t, func() bool { return canary.Once(t.Context(), nc, "a", "b") == nil }, patience, time.Millisecond)
+	require.ErrorIs(t, canary.Once(t.Context(), nc, "a", "gone"), nats.ErrNoResponders)
+	broken.Store(true)
+	require.Eventually(t, func() bool {
+		err := canary.Once(t.Context(), nc, "a", "b")
+		return err != nil && strings.Contains(err.Error(), "RW_IN has no leader")
+	}, patience, time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, canary.Once(ctx, nc, "a", "b"), context.Canceled)
+}

@@ -36,7 +36,7 @@ type ClientConfig struct {
 
 	// Reachable says whether anything of a stamp answers, so that an error can
 	// tell a stamp without replicas from one without a route. It is asked when
-	// nobody took a request. May be nil.
+	// nobody took a request, which waits for it. May be nil.
 	Reachable func(topology.StampID) bool
 	// MaxOpen bounds the requests that are under way; 0 is 16,384.
 	MaxOpen int
@@ -249,10 +249,10 @@ func (c *Client) nobody(to topology.StampID, about, id string) {
 	if x == nil || x.to != to {
 		return
 	}
-	x.fail(c.noReplica(to))
+	x.fail(fault(c.cfg.Me, ReasonNoRoute, "nobody in stamp %s hears", to).before())
 }
 
-// noReplica says why nobody took a request.
+// noReplica says why nobody took a request. It may take some time.
 func (c *Client) noReplica(to topology.StampID) *Error {
 	if c.cfg.Reachable != nil && c.cfg.Reachable(to) {
 		return fault(c.cfg.Me, ReasonNoReplica, "stamp %s is there, but no replica of it serves HTTP", to).before()

@@ -138,6 +138,9 @@ func (c *Client) attempt(ctx context.Context, cancel func(), r Route, q *questio
 	stop()
 	x.fail(err)
 	c.forget(x)
+	if err.Reason == ReasonNoRoute && err.undone {
+		err = c.noReplica(r.To)
+	}
 	return nil, err
 }
 
