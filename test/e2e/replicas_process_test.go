@@ -46,6 +46,7 @@ type crew struct {
 	t       *testing.T
 	control *process
 	edge    []*process
+	rest    string // where control serves HTTP; "off" if not
 	done    chan struct{}
 	wg      sync.WaitGroup
 
@@ -58,12 +59,13 @@ func newCrew(t *testing.T) *crew {
 	return newCrewOf(t, 3)
 }
 
-// prepareCrew is newCrewOf without starting any.
-func prepareCrew(t *testing.T, binary string, n int) *crew {
+// prepareCrew is newCrewOf without starting any. more is appended to the topology,
+// and with any the control stamp serves HTTP.
+func prepareCrew(t *testing.T, binary string, n int, more ...string) *crew {
 	t.Helper()
 	dir := t.TempDir()
 	hub := natstest.Addr(t)
-	text := strings.NewReplacer("A1", hub, "replicas: N", fmt.Sprint("replicas: ", n)).Replace(separateReplicas)
+	text := strings.NewReplacer("A1", hub, "replicas: N", fmt.Sprint("replicas: ", n)).Replace(separateReplicas) + strings.Join(more, "")
 	mesh, err := topology.Parse("topology.yaml", []byte(text))
 	require.NoError(t, err)
 	store, err := keystore.Init(filepath.Join(dir, "keys"), mesh.Name, time.Now(), nil)
@@ -79,7 +81,7 @@ func prepareCrew(t *testing.T, binary string, n int) *crew {
 		require.NoError(t, err)
 		require.NoError(t, keystore.WriteFolder(filepath.Join(p.dir, "identity"), folder))
 		require.NoError(t, os.WriteFile(filepath.Join(p.dir, "topology.yaml"), []byte(text), 0o600))
-		conf := fmt.Sprintf("stamp: %s\nstopGrace: 5s\n%s\nlisten: {clients: %q, admin: %q, monitoring: off, rest: off, gateway: \"127.0.0.1:0\", websocket: \"127.0.0.1:0\", ",
+		conf := fmt.Sprintf("stamp: %s\nstopGrace: 5s\n%s\nlisten: {clients: %q, admin: %q, monitoring: off, gateway: \"127.0.0.1:0\", websocket: \"127.0.0.1:0\", ",
 			stamp, strings.SplitN(extra, "|", 2)[0], p.client, p.admin) + strings.SplitN(extra, "|", 2)[1] + "}\n"
 		require.NoError(t, os.WriteFile(filepath.Join(p.dir, "gateway.yaml"), []byte(conf), 0o600))
 		p.log, err = os.Create(filepath.Join(p.dir, "log"))
@@ -87,10 +89,14 @@ func prepareCrew(t *testing.T, binary string, n int) *crew {
 		t.Cleanup(func() { _ = p.log.Close() }) // nobody reads it any more
 		return p
 	}
-	c.control = add("control", "control", fmt.Sprintf("|leafnode: %q", hub))
+	c.rest = "off"
+	if len(more) > 0 {
+		c.rest = natstest.Addr(t)
+	}
+	c.control = add("control", "control", fmt.Sprintf("|rest: %q, leafnode: %q", c.rest, hub))
 	for i := range n {
 		c.edge = append(c.edge, add("edge", fmt.Sprintf("edge-%d", i),
-			fmt.Sprintf("replica: {name: edge-%d, peers: [%s]}|routes: %q", i, strings.Join(peers, ", "), peers[i])))
+			fmt.Sprintf("replica: {name: edge-%d, peers: [%s]}|rest: off, routes: %q", i, strings.Join(peers, ", "), peers[i])))
 	}
 	require.NoError(t, store.Close())
 	return c
