@@ -7,7 +7,7 @@ import (
 )
 
 // small is how much is read at a time of a body of which little comes.
-const small = 2 << 10
+const small = 1 << 10
 
 // large keeps buffers of a frame each for bodies of which much comes.
 var large = sync.Pool{New: func() any { return new([frameLen + chunk]byte) }}

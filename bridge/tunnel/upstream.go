@@ -102,6 +102,8 @@ func newUpstream(t Target) (*upstream, error) {
 		ExpectContinueTimeout:  2 * time.Second,
 		DisableCompression:     true, // gzip passes as it is
 		MaxIdleConnsPerHost:    256,
+		ReadBufferSize:         2 << 10, // a watch holds them; long bodies pass them by
+		WriteBufferSize:        1 << 10,
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxHead / 2,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},

@@ -59,10 +59,16 @@ type world struct {
 // source from each other need and which the shipped permissions do not allow.
 func newWorld(tb testing.TB, board board, wide bool) *world {
 	tb.Helper()
+	return newWorldOf(tb, worldYAML, board, wide)
+}
+
+// newWorldOf is newWorld of another topology.
+func newWorldOf(tb testing.TB, topologyYAML string, board board, wide bool) *world {
+	tb.Helper()
 	w := &world{tb: tb, dir: tb.TempDir()}
 	var err error
 	w.fed, err = federation.New(federation.Config{
-		Topology: []byte(worldYAML), Dir: w.dir, Board: board, Options: board.listen,
+		Topology: []byte(topologyYAML), Dir: w.dir, Board: board, Options: board.listen,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	require.NoError(tb, err)
