@@ -17,7 +17,10 @@ const wayTime = time.Second
 
 // ways is what a replica that stands by knows of the ways to other stamps: what
 // it asked when it had to know. The zero value is ready for use.
-type ways struct{ by sync.Map } // topology.StampID: *passage
+type ways struct {
+	mu sync.Mutex // guards the following field
+	to map[topology.StampID]*passage
+}
 
 // A passage is what is known of the way to one stamp.
 type passage struct {
@@ -29,8 +32,7 @@ type passage struct {
 // heard reports whether a canary to a stamp was answered within the last second,
 // and sends one if none was sent.
 func (w *ways) heard(nc *nats.Conn, me, to topology.StampID) bool {
-	v, _ := w.by.LoadOrStore(to, new(passage))
-	s := v.(*passage) //nolint:forcetypeassert // nothing else is stored
+	s := w.passage(to)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.at) < wayTime {
@@ -41,4 +43,16 @@ func (w *ways) heard(nc *nats.Conn, me, to topology.StampID) bool {
 	s.open = canary.Once(ctx, nc, me, to) == nil
 	s.at = time.Now()
 	return s.open
+}
+
+func (w *ways) passage(to topology.StampID) *passage {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.to == nil {
+		w.to = map[topology.StampID]*passage{}
+	}
+	if w.to[to] == nil {
+		w.to[to] = new(passage)
+	}
+	return w.to[to]
 }

@@ -10,7 +10,15 @@ import (
 const small = 1 << 10
 
 // large keeps buffers of a frame each for bodies of which much comes.
-var large = sync.Pool{New: func() any { return new([frameLen + chunk]byte) }}
+var large sync.Pool
+
+// borrow returns a buffer that is to be given back to large.
+func borrow() *[frameLen + chunk]byte {
+	if b, ok := large.Get().(*[frameLen + chunk]byte); ok {
+		return b
+	}
+	return new([frameLen + chunk]byte)
+}
 
 // copyFrom sends r to its end, and returns what r failed with or the stream.
 // each, which may be nil, is called with the length of each part and may refuse
@@ -45,7 +53,7 @@ func (s *stream) copyFrom(r io.Reader, each func(n int) *Error) error {
 		case err != nil:
 			return err
 		case big == nil && n == small:
-			big = large.Get().(*[frameLen + chunk]byte)
+			big = borrow()
 			buf = big[:]
 		case big != nil && n < small && n < k:
 			large.Put(big)
@@ -56,7 +64,7 @@ func (s *stream) copyFrom(r io.Reader, each func(n int) *Error) error {
 
 // Write sends p as the peer gives credit for it.
 func (s *stream) Write(p []byte) (int, error) {
-	buf := large.Get().(*[frameLen + chunk]byte)
+	buf := borrow()
 	defer large.Put(buf)
 	for n := 0; n < len(p); {
 		k, err := s.room(min(len(p)-n, chunk))
