@@ -20,7 +20,7 @@ func newTopologyCommand() *cobra.Command {
 		Short: "Check, show, draw and compare topology files",
 		Long:  "Check, show, draw and compare topology files. Nothing here talks to a running gateway.",
 	}
-	cmd.AddCommand(newValidateCommand(), newShowCommand(), newSchemaCommand(), newGraphCommand(), newPlanCommand(), newRouteCommand())
+	cmd.AddCommand(newValidateCommand(), newShowCommand(), newSchemaCommand(), newGraphCommand(), newPlanCommand(), newRouteCommand(), newValuesCommand())
 	return cmd
 }
 

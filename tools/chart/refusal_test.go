@@ -47,7 +47,7 @@ func TestRefusals(t *testing.T) {
 		"a leaf that listens":          {"leaf", []string{"--set", "nats.leafnodes.enabled=true"}, "stamp leaf is a leaf"},
 		"a hub that does not listen":   {"hub", []string{"--set", "nats.gateway.enabled=false"}, "nats.gateway.enabled is false"},
 		"another NATS":                 {"leaf", []string{"--set", "nats.external.enabled=true,nats.external.url=nats://x:4222"}, "clients.mode of stamp leaf is embedded"},
-		"a control plane, not said so": {"hub", []string{"--set", "keptn.controlPlane.enabled=false"}, "has role control"},
+		"a control plane, not said so": {"hub", []string{"--set", "keptn.controlPlane.enabled=false"}, "control plane keptn is in stamp control"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -107,7 +107,9 @@
 {{- if and $external (ne $v.nats.external.url (toString $s.clients.url)) }}
 {{- fail (printf "nats.external.url is %s, and in the topology clients.url of stamp %s is %s" $v.nats.external.url $v.topology.stamp $s.clients.url) }}
 {{- end }}
-{{- if and (has "control" $s.roles) (not $v.keptn.controlPlane.enabled) }}
-{{- fail (printf "stamp %s has role control in the topology: set keptn.controlPlane.enabled=true and say in which namespace Keptn is (keptn.controlPlane.namespace)" $v.topology.stamp) }}
+{{- range $t.controlPlanes }}
+{{- if and (eq (toString .stamp) $v.topology.stamp) (not (dig "api" "poll" false .)) (not $v.keptn.controlPlane.enabled) }}
+{{- fail (printf "control plane %s is in stamp %s in the topology: set keptn.controlPlane.enabled=true and say in which namespace Keptn is (keptn.controlPlane.namespace)" .name $v.topology.stamp) }}
+{{- end }}
 {{- end }}
 {{- end }}
