@@ -67,6 +67,31 @@ cover: ## coverage of all packages by all tests, in cover.html
 update: ## rewrite golden files and generated documents; read the diff
 	UPDATE=1 go test -count 1 -timeout 15m ./...
 
+.PHONY: chart
+chart: ## the Helm chart: lint, templates against golden files, refusals, examples; UPDATE=1 rewrites
+	cd tools/chart && go vet ./... && UPDATE=$(UPDATE) go test -count 1 ./...
+
+IMAGE    ?= localhost/ringway
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+CREATED  ?= $(shell git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
+CERTS    ?= /etc/ssl/certs/ca-certificates.crt
+ARCH     ?= $(shell go env GOARCH)
+
+# The image needs no network to build, and comes out the same every time. Its
+# only other file says which authorities to trust with HTTPS to targets.
+.PHONY: image
+image: ## the image, by buildah or docker; IMAGE=name VERSION=tag ARCH=arm64 CERTS=file
+	rm -rf bin/image
+	mkdir -p bin/image/root/etc/ssl/certs bin/image/root/var/lib/ringway
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags '-s -w' -o bin/image/root/ringway ./cmd/ringway
+	cp $(CERTS) bin/image/root/etc/ssl/certs/ca-certificates.crt
+	go version -m bin/image/root/ringway > bin/image/modules.txt
+	find bin/image/root -exec touch -h -d '$(CREATED)' {} +
+	$(or $(BUILDER),$(shell command -v buildah >/dev/null && echo buildah build --layers=false --timestamp $$(date -d '$(CREATED)' +%s) || echo docker build)) \
+		--platform linux/$(ARCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) \
+		-t $(IMAGE):$(VERSION) -f Dockerfile bin/image
+
 .PHONY: build
 build: ## bin/ringway
 	go build -o bin/ringway ./cmd/ringway
@@ -77,7 +102,7 @@ up: ## a federation in one process; ARGS="--for 30s -o json"
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 $(LINT):
 	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
