@@ -71,6 +71,19 @@ update: ## rewrite golden files and generated documents; read the diff
 chart: ## the Helm chart: lint, templates against golden files, refusals, examples; UPDATE=1 rewrites
 	cd tools/chart && go vet ./... && UPDATE=$(UPDATE) go test -count 1 ./...
 
+# A server that is built like this knows its version only if it is told.
+KUBE_VERSION := v1.36.3
+KUBE         := $(CURDIR)/.bin/kube-$(KUBE_VERSION)
+KUBE_NAMES   := -X k8s.io/component-base/version.gitVersion=$(KUBE_VERSION) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36
+
+.PHONY: e2e-kube
+e2e-kube: $(KUBE)/etcd ## the chart in a real Kubernetes API server: install, upgrade, roll back, test, uninstall
+	cd tools/chart && RINGWAY_KUBE=$(KUBE) go test -count 1 -run '^TestKube$$' -v ./...
+
+$(KUBE)/etcd: tools/kube/go.mod
+	cd tools/kube && go build -ldflags '$(KUBE_NAMES)' -o $(KUBE)/kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+	cd tools/kube && go build -o $@ go.etcd.io/etcd/server/v3
+
 IMAGE    ?= localhost/ringway
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -82,15 +95,15 @@ ARCH     ?= $(shell go env GOARCH)
 # only other file says which authorities to trust with HTTPS to targets.
 .PHONY: image
 image: ## the image, by buildah or docker; IMAGE=name VERSION=tag ARCH=arm64 CERTS=file
-	rm -rf bin/image
-	mkdir -p bin/image/root/etc/ssl/certs bin/image/root/var/lib/ringway
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags '-s -w' -o bin/image/root/ringway ./cmd/ringway
-	cp $(CERTS) bin/image/root/etc/ssl/certs/ca-certificates.crt
-	go version -m bin/image/root/ringway > bin/image/modules.txt
-	find bin/image/root -exec touch -h -d '$(CREATED)' {} +
+	rm -rf .bin/image
+	mkdir -p .bin/image/root/etc/ssl/certs .bin/image/root/var/lib/ringway
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags '-s -w' -o .bin/image/root/ringway ./cmd/ringway
+	cp $(CERTS) .bin/image/root/etc/ssl/certs/ca-certificates.crt
+	go version -m .bin/image/root/ringway > .bin/image/modules.txt
+	find .bin/image/root -exec touch -h -d '$(CREATED)' {} +
 	$(or $(BUILDER),$(shell command -v buildah >/dev/null && echo buildah build --layers=false --timestamp $$(date -d '$(CREATED)' +%s) || echo docker build)) \
 		--platform linux/$(ARCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) \
-		-t $(IMAGE):$(VERSION) -f Dockerfile bin/image
+		-t $(IMAGE):$(VERSION) -f Dockerfile .bin/image
 
 .PHONY: build
 build: ## bin/ringway

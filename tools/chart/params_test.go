@@ -113,3 +113,8 @@ func sameFile(t *testing.T, file string, want []byte) {
 	}
 	require.Equal(t, string(want), string(read(t, file)), "run make chart UPDATE=1 and read the difference")
 }
+
+func writeFile(t *testing.T, file, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+}
