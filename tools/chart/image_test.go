@@ -1,0 +1,150 @@
+package chart
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// imageTopology is of a hub with a control plane and a leaf.
+const imageTopology = `apiVersion: ringway/v1
+kind: Topology
+name: test
+geos: [eu]
+rings: [dev]
+stamps:
+  - name: control
+    geo: eu
+    ring: dev
+    roles: [control]
+    link: { kind: hub, advertise: { leafnode: "10.233.0.10:7422" } }
+  - { name: plane, geo: eu, ring: dev }
+controlPlanes: [{ name: keptn, stamp: control }]
+stages: [{ name: dev, ring: dev }]
+`
+
+// TestImage runs the image in the pods of the rendered chart, two stamps whose
+// clients have networks of their own. Only the gateways share a third, and an
+// event crosses.
+func TestImage(t *testing.T) {
+	c := startContainers(t)
+	ringway := filepath.Join(filepath.Dir(os.Getenv("RINGWAY_IMAGE")), "root", "ringway")
+	run := func(args ...string) string {
+		out, err := exec.CommandContext(t.Context(), ringway, args...).CombinedOutput()
+		require.NoError(t, err, string(out))
+		return string(out)
+	}
+	top, keys := c.dir+"/topology.yaml", c.dir+"/keys"
+	writeFile(t, top, imageTopology)
+	run("auth", "init", "--topology", top, "--store", keys)
+	c.network(t, "ringway-control", "10.233.1.0/24")
+	c.network(t, "ringway-plane", "10.233.2.0/24")
+	c.network(t, "ringway-links", "10.233.0.0/24")
+
+	pods := map[string]string{}
+	for _, stamp := range []string{"control", "plane"} {
+		run("auth", "issue", "--topology", top, "--store", keys, "--stamp", stamp, "--out", c.dir+"/"+stamp)
+		values := c.dir + "/" + stamp + ".yaml"
+		writeFile(t, values, run("topology", "values", "-f", top, "--stamp", stamp))
+		out, stderr, err := helm(t, "template", "test", chartDir, "--kube-version", kubeVersion, "--namespace", "ringway",
+			"--values", values, "--set-file", "topology.inline="+top, "--set", "fullnameOverride="+stamp)
+		require.NoError(t, err, stderr)
+		links := "ringway-links"
+		if stamp == "control" {
+			links += ":ip=10.233.0.10"
+		}
+		pods[stamp] = c.play(t, out, map[string]map[string][]byte{
+			"topology": {"topology.yaml": []byte(imageTopology)},
+			"gateway":  {"gateway.yaml": []byte(gatewayYAML(t, out))},
+			"identity": folder(t, c.dir+"/"+stamp),
+		}, "ringway-"+stamp, links)
+	}
+	control, plane := c.address(t, pods["control"], "ringway-control"), c.address(t, pods["plane"], "ringway-plane")
+
+	const subject = "sh.keptn.event.deployment.triggered"
+	in := client(t, plane)
+	_, err := fmt.Fprintf(in, "SUB %s helm-service 1\r\nPING\r\n", subject)
+	require.NoError(t, err)
+	event := `{"specversion":"1.0","id":"event-1","source":"shipyard","type":"` + subject +
+		`","shkeptncontext":"c-1","data":{"project":"p","stage":"dev","service":"s"}}`
+	_, err = fmt.Fprintf(client(t, control), "PUB %s %d\r\n%s\r\nPING\r\n", subject, len(event), event)
+	require.NoError(t, err)
+	require.NoError(t, in.SetReadDeadline(time.Now().Add(time.Minute)))
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err, "the event did not cross")
+		if strings.Contains(line, "event-1") {
+			break
+		}
+	}
+
+	// A pod of a stamp reaches its own gateway, and not that of another.
+	ask := func(network, addr string) error {
+		return c.command(t.Context(), "run", "--rm", "--timeout", "5", "--network", network, c.image, "events", "dlq", "list", "--admin", "http://"+addr+":9222").Run()
+	}
+	require.NoError(t, ask("ringway-plane", plane))
+	require.Error(t, ask("ringway-plane", control))
+	require.Error(t, ask("ringway-plane", "10.233.0.10"))
+}
+
+// client connects to NATS, once it is there.
+func client(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	var nc net.Conn
+	require.Eventually(t, func() bool {
+		var err error
+		nc, err = net.DialTimeout("tcp", addr+":4222", time.Second)
+		return err == nil
+	}, time.Minute, 100*time.Millisecond, "nobody listens on %s:4222", addr)
+	t.Cleanup(func() { _ = nc.Close() })
+	_, err := fmt.Fprintf(nc, "CONNECT {\"verbose\":false,\"protocol\":1,\"headers\":true,\"name\":\"test\"}\r\n")
+	require.NoError(t, err)
+	return nc
+}
+
+// decodeSet returns the StatefulSet among rendered objects.
+func decodeSet(t *testing.T, out string) *appsv1.StatefulSet {
+	t.Helper()
+	for _, o := range decode(t, out) {
+		if set, ok := o.(*appsv1.StatefulSet); ok {
+			return set
+		}
+	}
+	require.Fail(t, "no StatefulSet is rendered")
+	return nil
+}
+
+// gatewayYAML returns the configuration among rendered objects.
+func gatewayYAML(t *testing.T, out string) string {
+	t.Helper()
+	for _, o := range decode(t, out) {
+		if m, ok := o.(*corev1.ConfigMap); ok && m.Data["gateway.yaml"] != "" {
+			return m.Data["gateway.yaml"]
+		}
+	}
+	require.Fail(t, "no gateway.yaml is rendered")
+	return ""
+}
+
+// folder returns the files of a folder.
+func folder(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	out := map[string][]byte{}
+	for _, e := range entries {
+		out[e.Name()] = read(t, filepath.Join(dir, e.Name()))
+	}
+	return out
+}
