@@ -16,7 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// imageTopology is of a hub with a control plane and a leaf.
+// imageTopology is of a hub with a control plane and a leaf of three replicas.
 const imageTopology = `apiVersion: ringway/v1
 kind: Topology
 name: test
@@ -28,16 +28,45 @@ stamps:
     ring: dev
     roles: [control]
     link: { kind: hub, advertise: { leafnode: "10.233.0.10:7422" } }
-  - { name: plane, geo: eu, ring: dev }
+  - { name: plane, geo: eu, ring: dev, replicas: 3 }
 controlPlanes: [{ name: keptn, stamp: control }]
 stages: [{ name: dev, ring: dev }]
 `
 
+// Where the pods are, by stamp, in the network of its clients.
+var imagePods = map[string][]string{
+	"control": {"10.233.1.10"},
+	"plane":   {"10.233.2.10", "10.233.2.11", "10.233.2.12"},
+}
+
 // TestImage runs the image in the pods of the rendered chart, two stamps whose
-// clients have networks of their own. Only the gateways share a third, and an
-// event crosses.
+// clients have networks of their own. Only the gateways share a third. Events
+// cross, also when a replica stops.
 func TestImage(t *testing.T) {
 	c := startContainers(t)
+	c.network(t, "ringway-control", "10.233.1.0/24")
+	c.network(t, "ringway-plane", "10.233.2.0/24")
+	c.network(t, "ringway-links", "10.233.0.0/24")
+	pods := startStamps(t, c)
+	control, plane := imagePods["control"][0], imagePods["plane"]
+
+	cross(t, control, plane[1], "event-1")
+	c.podman(t, "pod", "stop", "--time", "30", pods[0])
+	cross(t, control, plane[2], "event-2")
+
+	// A pod of a stamp reaches its own gateway, and not that of another.
+	ask := func(addr string) error {
+		return c.command(t.Context(), "run", "--rm", "--timeout", "5", "--network", "ringway-plane", c.image,
+			"events", "dlq", "list", "--admin", "http://"+addr+":9222").Run()
+	}
+	require.NoError(t, ask(plane[1]))
+	require.Error(t, ask(control))
+	require.Error(t, ask("10.233.0.10"))
+}
+
+// startStamps starts every pod, and returns those of stamp plane.
+func startStamps(t *testing.T, c *containers) []string {
+	t.Helper()
 	ringway := filepath.Join(filepath.Dir(os.Getenv("RINGWAY_IMAGE")), "root", "ringway")
 	run := func(args ...string) string {
 		out, err := exec.CommandContext(t.Context(), ringway, args...).CombinedOutput()
@@ -47,11 +76,7 @@ func TestImage(t *testing.T) {
 	top, keys := c.dir+"/topology.yaml", c.dir+"/keys"
 	writeFile(t, top, imageTopology)
 	run("auth", "init", "--topology", top, "--store", keys)
-	c.network(t, "ringway-control", "10.233.1.0/24")
-	c.network(t, "ringway-plane", "10.233.2.0/24")
-	c.network(t, "ringway-links", "10.233.0.0/24")
-
-	pods := map[string]string{}
+	var pods []string
 	for _, stamp := range []string{"control", "plane"} {
 		run("auth", "issue", "--topology", top, "--store", keys, "--stamp", stamp, "--out", c.dir+"/"+stamp)
 		values := c.dir + "/" + stamp + ".yaml"
@@ -59,43 +84,42 @@ func TestImage(t *testing.T) {
 		out, stderr, err := helm(t, "template", "test", chartDir, "--kube-version", kubeVersion, "--namespace", "ringway",
 			"--values", values, "--set-file", "topology.inline="+top, "--set", "fullnameOverride="+stamp)
 		require.NoError(t, err, stderr)
-		links := "ringway-links"
-		if stamp == "control" {
-			links += ":ip=10.233.0.10"
+		pods = nil
+		for n, ip := range imagePods[stamp] {
+			links := "ringway-links"
+			if stamp == "control" {
+				links += ":ip=10.233.0.10"
+			}
+			pods = append(pods, c.play(t, out, n, map[string]map[string][]byte{
+				"topology": {"topology.yaml": []byte(imageTopology)},
+				"gateway":  {"gateway.yaml": []byte(gatewayYAML(t, out))},
+				"identity": folder(t, c.dir+"/"+stamp),
+			}, imagePods[stamp], "ringway-"+stamp+":ip="+ip, links))
 		}
-		pods[stamp] = c.play(t, out, map[string]map[string][]byte{
-			"topology": {"topology.yaml": []byte(imageTopology)},
-			"gateway":  {"gateway.yaml": []byte(gatewayYAML(t, out))},
-			"identity": folder(t, c.dir+"/"+stamp),
-		}, "ringway-"+stamp, links)
 	}
-	control, plane := c.address(t, pods["control"], "ringway-control"), c.address(t, pods["plane"], "ringway-plane")
+	return pods
+}
 
+// cross publishes an event at one gateway, and waits for it at another.
+func cross(t *testing.T, from, to, id string) {
+	t.Helper()
 	const subject = "sh.keptn.event.deployment.triggered"
-	in := client(t, plane)
+	in := client(t, to)
 	_, err := fmt.Fprintf(in, "SUB %s helm-service 1\r\nPING\r\n", subject)
 	require.NoError(t, err)
-	event := `{"specversion":"1.0","id":"event-1","source":"shipyard","type":"` + subject +
-		`","shkeptncontext":"c-1","data":{"project":"p","stage":"dev","service":"s"}}`
-	_, err = fmt.Fprintf(client(t, control), "PUB %s %d\r\n%s\r\nPING\r\n", subject, len(event), event)
+	event := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"shipyard","type":%q,"shkeptncontext":"c-1","data":{"project":"p","stage":"dev","service":"s"}}`, id, subject)
+	_, err = fmt.Fprintf(client(t, from), "PUB %s %d\r\n%s\r\nPING\r\n", subject, len(event), event)
 	require.NoError(t, err)
 	require.NoError(t, in.SetReadDeadline(time.Now().Add(time.Minute)))
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadString('\n')
-		require.NoError(t, err, "the event did not cross")
-		if strings.Contains(line, "event-1") {
-			break
+		require.NoError(t, err, "event %s did not cross", id)
+		if strings.Contains(line, id) {
+			_ = in.Close()
+			return
 		}
 	}
-
-	// A pod of a stamp reaches its own gateway, and not that of another.
-	ask := func(network, addr string) error {
-		return c.command(t.Context(), "run", "--rm", "--timeout", "5", "--network", network, c.image, "events", "dlq", "list", "--admin", "http://"+addr+":9222").Run()
-	}
-	require.NoError(t, ask("ringway-plane", plane))
-	require.Error(t, ask("ringway-plane", control))
-	require.Error(t, ask("ringway-plane", "10.233.0.10"))
 }
 
 // client connects to NATS, once it is there.

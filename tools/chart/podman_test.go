@@ -3,7 +3,6 @@ package chart
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -72,16 +71,23 @@ func (c *containers) network(t *testing.T, name, subnet string) {
 	})
 }
 
-// play starts the first pod of a rendered StatefulSet, in networks. podman
-// knows neither those nor projected volumes: the pod is written out, and what is
-// mounted lies in a folder for each volume, made of files.
-func (c *containers) play(t *testing.T, rendered string, files map[string]map[string][]byte, networks ...string) string {
+// play starts a pod of a rendered StatefulSet, in networks. podman knows neither
+// those nor projected volumes: the pod is written out, and what is mounted lies
+// in a folder for each volume, made of files. Nor is there DNS: peers are the
+// addresses behind the headless Service.
+func (c *containers) play(t *testing.T, rendered string, n int, files map[string]map[string][]byte, peers []string, networks ...string) string {
 	t.Helper()
 	set := decodeSet(t, rendered)
+	name := fmt.Sprintf("%s-%d", set.Name, n)
 	spec := set.Spec.Template.Spec
 	spec.Volumes = nil
+	for _, ip := range peers {
+		spec.HostAliases = append(spec.HostAliases, corev1.HostAlias{
+			IP: ip, Hostnames: []string{fmt.Sprintf("%s.%s.svc.cluster.local", set.Spec.ServiceName, set.Namespace)},
+		})
+	}
 	for _, m := range spec.Containers[0].VolumeMounts {
-		dir := filepath.Join(c.dir, set.Name+"-"+m.Name)
+		dir := filepath.Join(c.dir, name+"-"+m.Name)
 		require.NoError(t, os.MkdirAll(dir, 0o750))
 		for name, content := range files[m.Name] {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o440))
@@ -96,15 +102,12 @@ func (c *containers) play(t *testing.T, rendered string, files map[string]map[st
 	spec.Containers[0].Image, spec.Containers[0].ImagePullPolicy = c.image, corev1.PullNever
 	spec.Containers[0].Lifecycle, spec.Containers[0].StartupProbe = nil, nil // podman has none
 	spec.Containers[0].LivenessProbe, spec.Containers[0].ReadinessProbe = nil, nil
-	for i := range spec.Containers[0].Ports {
-		spec.Containers[0].Ports[i].HostPort = 0
-	}
 	spec.Containers[0].Ports = nil // podman would publish them
 	pod := corev1.Pod{Spec: spec}
-	pod.APIVersion, pod.Kind, pod.Name = "v1", "Pod", set.Name+"-0"
+	pod.APIVersion, pod.Kind, pod.Name = "v1", "Pod", name
 	text, err := yaml.Marshal(pod)
 	require.NoError(t, err)
-	file := filepath.Join(c.dir, set.Name+".yaml")
+	file := filepath.Join(c.dir, name+".yaml")
 	writeFile(t, file, string(text))
 	args := []string{"kube", "play"}
 	for _, n := range networks {
@@ -118,20 +121,5 @@ func (c *containers) play(t *testing.T, rendered string, files map[string]map[st
 		_ = c.command(context.Background(), "pod", "rm", "--force", "--time", "5", pod.Name).Run() // it may be gone
 	})
 	c.podman(t, append(args, file)...)
-	return pod.Name + "-ringway"
-}
-
-// address returns where a container is in a network.
-func (c *containers) address(t *testing.T, pod, network string) string {
-	t.Helper()
-	infra := strings.TrimSpace(c.podman(t, "pod", "inspect", strings.TrimSuffix(pod, "-ringway"), "--format", "{{.InfraContainerID}}"))
-	var all []struct {
-		NetworkSettings struct {
-			Networks map[string]struct{ IPAddress string }
-		}
-	}
-	require.NoError(t, json.Unmarshal([]byte(c.podman(t, "inspect", infra)), &all))
-	addr := all[0].NetworkSettings.Networks[network].IPAddress
-	require.NotEmpty(t, addr, "%s is not in %s", pod, network)
-	return addr
+	return pod.Name
 }
