@@ -99,7 +99,7 @@ image: ## the image, by buildah or docker; IMAGE=name VERSION=tag ARCH=arm64 CER
 	mkdir -p .bin/image/root/etc/ssl/certs .bin/image/root/var/lib/ringway
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags '-s -w' -o .bin/image/root/ringway ./cmd/ringway
 	cp $(CERTS) .bin/image/root/etc/ssl/certs/ca-certificates.crt
-	go version -m .bin/image/root/ringway > .bin/image/modules.txt
+	go run ./tools/sbom .bin/image/root/ringway ringway-$(VERSION) '$(CREATED)' > .bin/image/ringway.spdx.json
 	find .bin/image/root -exec touch -h -d '$(CREATED)' {} +
 	$(or $(BUILDER),$(shell command -v buildah >/dev/null && echo buildah build --layers=false --timestamp $$(date -d '$(CREATED)' +%s) || echo docker build)) \
 		--platform linux/$(ARCH) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) \
