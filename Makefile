@@ -66,6 +66,7 @@ cover: ## coverage of all packages by all tests, in cover.html
 .PHONY: update
 update: ## rewrite golden files and generated documents; read the diff
 	UPDATE=1 go test -count 1 -timeout 15m ./...
+	$(MAKE) chart UPDATE=1
 
 .PHONY: chart
 chart: ## the Helm chart: lint, templates against golden files, refusals, examples; UPDATE=1 rewrites
