@@ -16,7 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// imageTopology is of a hub with a control plane and a leaf of three replicas.
+// imageTopology is of a hub with a control plane and a leaf, of three replicas
+// each.
 const imageTopology = `apiVersion: ringway/v1
 kind: Topology
 name: test
@@ -27,6 +28,7 @@ stamps:
     geo: eu
     ring: dev
     roles: [control]
+    replicas: 3
     link: { kind: hub, advertise: { leafnode: "10.233.0.10:7422" } }
   - { name: plane, geo: eu, ring: dev, replicas: 3 }
 controlPlanes: [{ name: keptn, stamp: control }]
@@ -35,7 +37,7 @@ stages: [{ name: dev, ring: dev }]
 
 // Where the pods are, by stamp, in the network of its clients.
 var imagePods = map[string][]string{
-	"control": {"10.233.1.10"},
+	"control": {"10.233.1.10", "10.233.1.11", "10.233.1.12"},
 	"plane":   {"10.233.2.10", "10.233.2.11", "10.233.2.12"},
 }
 
@@ -48,11 +50,11 @@ func TestImage(t *testing.T) {
 	c.network(t, "ringway-plane", "10.233.2.0/24")
 	c.network(t, "ringway-links", "10.233.0.0/24")
 	pods := startStamps(t, c)
-	control, plane := imagePods["control"][0], imagePods["plane"]
+	control, plane := imagePods["control"], imagePods["plane"]
 
-	cross(t, control, plane[1], "event-1")
+	cross(t, control[2], plane[1], "event-1")
 	c.podman(t, "pod", "stop", "--time", "30", pods[0])
-	cross(t, control, plane[2], "event-2")
+	cross(t, control[1], plane[2], "event-2")
 
 	// A pod of a stamp reaches its own gateway, and not that of another.
 	ask := func(addr string) error {
@@ -60,7 +62,7 @@ func TestImage(t *testing.T) {
 			"events", "dlq", "list", "--admin", "http://"+addr+":9222").Run()
 	}
 	require.NoError(t, ask(plane[1]))
-	require.Error(t, ask(control))
+	require.Error(t, ask(control[0]))
 	require.Error(t, ask("10.233.0.10"))
 }
 
@@ -87,7 +89,7 @@ func startStamps(t *testing.T, c *containers) []string {
 		pods = nil
 		for n, ip := range imagePods[stamp] {
 			links := "ringway-links"
-			if stamp == "control" {
+			if stamp == "control" && n == 0 { // stands for the load balancer
 				links += ":ip=10.233.0.10"
 			}
 			pods = append(pods, c.play(t, out, n, map[string]map[string][]byte{
