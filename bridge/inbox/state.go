@@ -164,15 +164,19 @@ func (s *stateStore) save(ctx context.Context, p progress) error {
 			return nil
 		case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
 			return s.mine(ctx, b)
-		case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant && ctx.Err() == nil:
+		case errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant || api.Code == unavailable) && ctx.Err() == nil:
 			// Another write is on its way through the replicas, such as an
-			// earlier attempt of ours. What became of it shows soon.
+			// earlier attempt of ours. What became of it shows soon. Or the
+			// stream cannot be written for a moment.
 			pause(ctx, saveAgain)
 		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, jetstream.ErrNoStreamResponse):
 			return fmt.Errorf("write %s: %w", StreamState, err)
 		}
 	}
 }
+
+// unavailable is the code of JetStream's errors that are about now.
+const unavailable = 503
 
 // saveAgain is how long a write waits for one that is on its way.
 const saveAgain = 20 * time.Millisecond

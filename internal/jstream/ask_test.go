@@ -42,6 +42,25 @@ func TestLostAnswerIsAskedForAgain(t *testing.T) {
 	require.Equal(t, 3, asked)
 }
 
+// That there is no JetStream may be so for a moment only.
+func TestAbsenceIsAskedAboutAgain(t *testing.T) {
+	t.Parallel()
+	nc := natstest.Start(t).Connect()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	elsewhere, err := jetstream.NewWithDomain(nc, "nowhere")
+	require.NoError(t, err)
+	asked := 0
+	_, err = jstream.Ask(t.Context(), func(ctx context.Context) (*jetstream.AccountInfo, error) {
+		if asked++; asked < 3 {
+			return elsewhere.AccountInfo(ctx)
+		}
+		return js.AccountInfo(ctx)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 3, asked)
+}
+
 // What is answered with a refusal, and what nobody waits for, is not asked again.
 func TestRefusalIsAnAnswer(t *testing.T) {
 	t.Parallel()
