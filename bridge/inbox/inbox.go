@@ -58,6 +58,7 @@ type Inbox struct {
 	subscribed map[string]map[uint64]bool // subscribers at the last look, by subject
 	suspects   map[string]int             // how many more arrivals of a subject may have been published before; nil: none
 	suspectsTo uint64                     // the last of RW_IN that may
+	passed     []uint64                   // published, no tasks, and not noted yet
 	early      map[string]bool            // answered, and not read again since the start
 	lookedAt   time.Time
 	seen       delivery
@@ -92,8 +93,15 @@ const heartbeat = time.Second
 // between two writes of the progress.
 const batchSize = 256
 
-// reset forgets what an earlier run had in hand: it is still in the stream.
+// reset forgets what an earlier run had in hand: it is still in the stream. What
+// that had published and not noted is known to be published, and only after the
+// death of a process nobody knows; tasks are doubted all the same, until they are
+// answered.
 func (in *Inbox) reset() {
+	for _, seq := range in.passed {
+		in.progress.done(seq)
+	}
+	in.passed = nil
 	in.waiting, in.claims = newWaitlist(), newClaims(in.cfg.Fed, in.cfg.Me)
 	in.held = map[uint64]bool{}
 	in.fresh, in.dirty, in.unflushed, in.stale = nil, false, false, true

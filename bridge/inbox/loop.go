@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -140,5 +141,9 @@ func (in *Inbox) note(ctx context.Context) error {
 	}
 	in.progress.Exact = in.announces() && in.suspects == nil
 	in.progress.Given, in.progress.Answering = in.givens.seqs(in.doubts), in.givens.subjects()
-	return in.state.save(ctx, in.progress)
+	if err := in.state.save(ctx, in.progress); err != nil {
+		return err
+	}
+	in.passed = slices.DeleteFunc(in.passed, in.progress.has)
+	return nil
 }

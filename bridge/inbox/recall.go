@@ -54,6 +54,9 @@ func (in *Inbox) recall(ctx context.Context) error {
 	// settled, and the next start must do the same.
 	in.progress.Clean, in.progress.Exact = false, in.announces() && in.suspects == nil
 	in.progress.Open = in.openSeqs()
+	if err := in.cfg.Gate.Commit(ctx); err != nil { // of what an earlier run has published
+		return err
+	}
 	return in.state.save(ctx, in.progress)
 }
 

@@ -90,6 +90,9 @@ func (in *Inbox) publish(a arrival) error {
 	}
 	crash.At(crash.InboxDelivered)
 	in.unflushed = true
+	if bridge.Classify(a.subject) != bridge.KindTaskTriggered {
+		in.passed = append(in.passed, a.seq)
+	}
 	in.give(a)
 	in.metrics.delivered.WithLabelValues(string(a.from)).Inc()
 	if !a.captured.IsZero() {

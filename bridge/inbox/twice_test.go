@@ -2,14 +2,18 @@ package inbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/inbox"
+	"github.com/ringway/ringway/internal/natstest"
 )
 
 // TestFailedProgressRepeatsNothing: the progress cannot be written, or its reply
@@ -46,6 +50,43 @@ func TestFailedProgressRepeatsNothing(t *testing.T) {
 			r.none(sub)
 		})
 	}
+}
+
+// A balk is a gate that cannot store what it took note of, for a while.
+type balk struct {
+	openGate
+	balks atomic.Bool
+}
+
+func (b *balk) Commit(context.Context) error {
+	if b.balks.Load() {
+		return errors.New("not stored")
+	}
+	return nil
+}
+
+// TestFailedCommitRepeatsNothing: an answer was given to the control plane, and
+// the gate could not store that it passed. The inbox is run again, and knows.
+func TestFailedCommitRepeatsNothing(t *testing.T) {
+	gate := &balk{}
+	rt := router(t, "a")
+	r := &receiver{t: t, srv: natstest.StartStamp(t), dead: make(letters, 100)}
+	r.edit = func(c *inbox.Config) {
+		c.Me, c.Router, c.Gate = "a", func() *bridge.Router { return rt }, gate
+	}
+	r.fed = r.srv.Connect("fed")
+	r.start()
+	sub, err := r.srv.Connect("app").SubscribeSync(answer)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return r.srv.Interest(answer) }, 5*time.Second, time.Millisecond)
+	gate.balks.Store(true)
+	r.answer("x")
+	require.Contains(t, next(t, sub), `"id":"x"`)
+	require.ErrorContains(t, r.fails(), "not stored")
+	gate.balks.Store(false)
+	r.again()
+	r.answer("y")
+	require.Contains(t, next(t, sub), `"id":"y"`, "x is given once")
 }
 
 // fails waits until Run has returned, and returns why.
