@@ -1,0 +1,123 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/test/fed"
+	"github.com/ringway/ringway/topology"
+)
+
+// threeStamps is a hub with the control plane and two leaves that exchange no
+// events with each other.
+const threeStamps = `
+apiVersion: ringway/v1
+kind: Topology
+name: test
+geos: [eu, us]
+rings: [dev, prod]
+stamps:
+  - {name: hub, geo: eu, ring: dev, roles: [control], link: {kind: hub, advertise: {leafnode: "hub.example:7422", websocket: "hub.example:443"}}}
+  - {name: near, geo: eu, ring: dev}
+  - {name: far, geo: us, ring: prod, link: {kind: leaf, via: [hub], transport: wss}}
+controlPlanes: [{name: k, stamp: hub}]
+stages: [{name: dev, ring: dev}, {name: far, ring: prod}]
+`
+
+// noticeSoon makes canaries notice in a second what they would in fifteen.
+func noticeSoon(o *gateway.Options) { o.Events.CanaryInterval = 250 * time.Millisecond }
+
+// federationOf asks a gateway over its admin face.
+func federationOf(t *testing.T, f *fed.Fed, stamp topology.StampID) map[topology.StampID]gateway.StampReport {
+	t.Helper()
+	code, body := get(t, f.Stamp(stamp).Gateway().AdminURL()+"/federation")
+	require.Equal(t, 200, code, body)
+	var is gateway.Federation
+	require.NoError(t, json.Unmarshal([]byte(body), &is))
+	require.Equal(t, stamp, is.Asked)
+	out := map[topology.StampID]gateway.StampReport{}
+	for _, s := range is.Stamps {
+		out[s.Stamp] = s
+	}
+	return out
+}
+
+// TestOneGatewayTellsOfAll: what a gateway shows of the others is what they say,
+// asked over the links; a leaf is told of by those it has to do with alone.
+func TestOneGatewayTellsOfAll(t *testing.T) {
+	f := fed.New(t, threeStamps, noticeSoon)
+	require.Eventually(t, func() bool {
+		all := federationOf(t, f, "hub")
+		return all["far"].Answered && all["near"].Answered && all["far"].Canary != nil && !all["far"].Canary.Never
+	}, fed.Patience, 20*time.Millisecond)
+	all := federationOf(t, f, "hub")
+	require.Len(t, all, 3)
+	require.Equal(t, gateway.WayHere, all["hub"].Way)
+	require.Equal(t, gateway.WayUp, all["far"].Way)
+	require.Contains(t, all["far"].Via, "wss:")
+	require.Contains(t, all["near"].Via, "leaf:")
+	require.EqualValues(t, "far", all["far"].Status.Stamp)
+	require.NotNil(t, all["far"].Status.DeadLetters)
+	require.NotNil(t, all["far"].Expires)
+	require.Less(t, all["far"].Clock, 1.0)
+
+	leaf := federationOf(t, f, "near")
+	require.True(t, leaf["hub"].Answered)
+	require.False(t, leaf["far"].Answered)
+	require.Contains(t, leaf["far"].Err, "refused: near is neither a hub")
+	require.Equal(t, gateway.WayUp, leaf["far"].Way, "the hub says so")
+}
+
+// TestCutIsNamed: what is shown of a stamp that is cut off names the side that
+// dials, where, why, and what waits; on the other side as well.
+func TestCutIsNamed(t *testing.T) {
+	f := fed.New(t, threeStamps, noticeSoon)
+	require.Eventually(t, func() bool { return federationOf(t, f, "hub")["far"].Way == gateway.WayUp }, fed.Patience, 20*time.Millisecond)
+	cut := time.Now()
+	f.Cut("far")
+	const subject = "sh.keptn.event.deployment.triggered"
+	f.Publish("hub", subject, keptnEvent(subject, "1", "far"))
+	require.Eventually(t, func() bool {
+		is := federationOf(t, f, "hub")["far"]
+		return is.Way == gateway.WayDown && is.Outbox == 1
+	}, time.Minute, 50*time.Millisecond)
+	t.Logf("named after %s", time.Since(cut))
+	is := federationOf(t, f, "hub")["far"]
+	require.Equal(t, "far → hub", is.Causes[0].Side)
+	require.Equal(t, "hub.example:443", is.Causes[0].Addr)
+	require.Contains(t, is.Causes[0].Reason, "no leafnode connection from it")
+	require.EqualValues(t, 1, is.Causes[0].Waits)
+	require.Equal(t, gateway.WayUp, federationOf(t, f, "hub")["near"].Way)
+
+	there := federationOf(t, f, "far")["hub"]
+	require.Equal(t, gateway.WayDown, there.Way)
+	require.Equal(t, "far → hub", there.Causes[0].Side)
+	require.Contains(t, there.Causes[0].Addr, "127.0.0.1:")
+	require.Contains(t, there.Causes[0].Reason, "leaf-out link is down")
+	f.Heal("far")
+	require.Eventually(t, func() bool {
+		is := federationOf(t, f, "hub")["far"]
+		return is.Way == gateway.WayUp && is.Outbox == 0 && len(is.Causes) == 0
+	}, fed.Patience, 50*time.Millisecond)
+}
+
+func keptnEvent(typ, id, stage string) []byte {
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":%q,"source":"s","type":%q,"shkeptncontext":"c","data":{"project":"p","stage":%q,"service":"s"}}`, id, typ, stage)
+}
+
+// TestAnswerGoesToWhoAsks: an answer goes nowhere but to the stamp that asks.
+func TestAnswerGoesToWhoAsks(t *testing.T) {
+	f := fed.New(t, twoStamps)
+	nc, err := f.Stamp("hub").Gateway().ConnectFed()
+	require.NoError(t, err)
+	defer nc.Close()
+	_, err = nc.Request(bridge.CtlSubject("hub", "hub", bridge.ShowStatus), nil, 200*time.Millisecond)
+	require.ErrorIs(t, err, nats.ErrTimeout)
+}
