@@ -76,7 +76,7 @@ func (g *Gateway) makeCtl(c *conns) (*ctl.Server, error) {
 
 // mayAsk says who is told how this stamp is: hubs, which see everything that
 // crosses, stamps of control planes, and those with which it exchanges events.
-func (g *Gateway) mayAsk(from topology.StampID) error {
+func (g *Gateway) mayAsk(from topology.StampID, _ string) error {
 	v := g.force.Load().view
 	s := v.Stamp(from)
 	if s == nil {

@@ -40,8 +40,9 @@ type ServerConfig struct {
 	Fed     *nats.Conn        // account FED
 	Version string            // of this program; one that is not semantic is shown as 0.0.0
 	About   map[string]string // of this gateway, for those who list services
-	// May says whether a stamp may ask; the error tells it why not.
-	May func(from topology.StampID) error
+	// May says whether somebody may ask something; the error tells why not. It
+	// is a stamp, or a watcher.
+	May func(from topology.StampID, what string) error
 	// Answers holds what answers each question, by bridge.ShowStatus and the
 	// like. What is returned is sent as JSON. It is called from many
 	// goroutines at once.
@@ -78,7 +79,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	defer func() { _ = service.Stop() }() // the connection may be closed already
 	for what, answer := range s.cfg.Answers {
 		err := service.AddEndpoint(strings.TrimPrefix(what, "show."),
-			micro.HandlerFunc(func(r micro.Request) { s.asked(ctx, r, answer) }),
+			micro.HandlerFunc(func(r micro.Request) { s.asked(ctx, r, what, answer) }),
 			micro.WithEndpointSubject(bridge.CtlSubject(s.cfg.Me, "*", what)))
 		if err != nil {
 			return fmt.Errorf("offer control service: %w", err)
@@ -90,13 +91,13 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 }
 
 // asked answers apart from the subscription: some answers take seconds.
-func (s *Server) asked(ctx context.Context, r micro.Request, answer func(context.Context) (any, error)) {
+func (s *Server) asked(ctx context.Context, r micro.Request, what string, answer func(context.Context) (any, error)) {
 	_, from, _, ok := bridge.Address(r.Subject())
 	reply := r.Reply()
 	if !ok || !strings.HasPrefix(reply, bridge.ShowReplies(from, s.cfg.Me)) || ctx.Err() != nil {
 		return
 	}
-	if err := s.cfg.May(from); err != nil {
+	if err := s.cfg.May(from, what); err != nil {
 		s.refuse(from, reply, codeForbidden, err)
 		return
 	}
