@@ -9,6 +9,10 @@ const (
 	ShowStatus = "show.status"
 	// ShowChecks asks a gateway to examine itself and say what it found.
 	ShowChecks = "show.checks"
+	// ShowFederation and ShowExamination ask a gateway for what it knows of all
+	// stamps, which it asks in turn. Only who watches its own stamp may.
+	ShowFederation  = "show.federation"
+	ShowExamination = "show.examination"
 	// showReplies starts the rest of an answer; the process that asked and the
 	// number of the question follow.
 	showReplies = "shown."

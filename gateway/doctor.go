@@ -103,7 +103,7 @@ func (g *Gateway) Examine(ctx context.Context, all bool) Examination {
 	wg.Wait()
 	out.Findings = own
 	for _, a := range answers {
-		var theirs []Finding
+		var theirs Examination
 		err := a.Err
 		if err == nil {
 			err = json.Unmarshal(a.Body, &theirs)
@@ -113,7 +113,7 @@ func (g *Gateway) Examine(ctx context.Context, all bool) Examination {
 			continue
 		}
 		out.Answered++
-		out.Findings = append(out.Findings, theirs...)
+		out.Findings = append(out.Findings, theirs.Findings...)
 	}
 	return out
 }

@@ -3,13 +3,18 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringway/ringway/auth/keystore"
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/bridge/ctl"
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/test/fed"
 	"github.com/ringway/ringway/topology"
@@ -120,4 +125,89 @@ func TestAnswerGoesToWhoAsks(t *testing.T) {
 	defer nc.Close()
 	_, err = nc.Request(bridge.CtlSubject("hub", "hub", bridge.ShowStatus), nil, 200*time.Millisecond)
 	require.ErrorIs(t, err, nats.ErrTimeout)
+}
+
+// TestStandbyAsksTheActive: whichever replica is asked, the one that moves events
+// says how the stamp is.
+func TestStandbyAsksTheActive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts four gateways")
+	}
+	f := fed.New(t, `
+apiVersion: ringway/v1
+kind: Topology
+name: test
+geos: [eu]
+rings: [dev]
+stamps:
+  - {name: hub, geo: eu, ring: dev, roles: [control], replicas: 3, link: {kind: hub, advertise: {leafnode: "hub.example:7422"}}}
+  - {name: leaf, geo: eu, ring: dev}
+controlPlanes: [{name: k, stamp: hub}]
+stages: [{name: dev, ring: dev}]
+`, noticeSoon)
+	standby := f.Replica("hub", (f.Active("hub")+1)%3).Gateway()
+	require.Eventually(t, func() bool {
+		code, body := get(t, standby.AdminURL()+"/federation")
+		var is gateway.Federation
+		require.Equal(t, 200, code)
+		require.NoError(t, json.Unmarshal([]byte(body), &is))
+		return len(is.Stamps) == 2 && is.Stamps[0].Answered && is.Stamps[0].Status.Replica.Active && len(is.Stamps[0].Status.Peers) == 1 &&
+			is.Stamps[1].Answered && is.Stamps[1].Way == gateway.WayUp && is.Stamps[1].Canary.From == "hub"
+	}, fed.Patience, 50*time.Millisecond)
+	is := standby.Examine(t.Context(), true)
+	require.Equal(t, 2, is.Answered)
+	for _, x := range is.Findings {
+		require.NotEqual(t, gateway.LevelFailure, x.Level, x)
+	}
+}
+
+// TestWatcherLooksAndTouchesNothing: with a watcher's credentials NATS's tools find
+// the gateway, and it tells how all stamps are; events, other subjects and other
+// stamps are out of reach.
+func TestWatcherLooksAndTouchesNothing(t *testing.T) {
+	f := fed.New(t, twoStamps)
+	file := filepath.Join(t.TempDir(), "anna.creds")
+	store, err := keystore.Open(filepath.Join(f.Dir, "keys"))
+	require.NoError(t, err)
+	creds, err := store.Watcher("anna", time.Hour, time.Now())
+	require.NoError(t, err)
+	_, err = store.Watcher("_anna", time.Hour, time.Now())
+	require.Error(t, err)
+	require.NoError(t, store.Close())
+	require.NoError(t, os.WriteFile(file, creds, 0o600))
+	refused := make(chan error, 16)
+	nc, err := nats.Connect(f.Stamp("leaf").URL(), nats.UserCredentials(file), nats.CustomInboxPrefix("_INBOX._anna"),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err }))
+	require.NoError(t, err)
+	defer nc.Close()
+	m, err := nc.Request("$SRV.INFO.ringway", nil, fed.Patience)
+	require.NoError(t, err)
+	var info micro.Info
+	require.NoError(t, json.Unmarshal(m.Data, &info))
+	require.Equal(t, "leaf", info.Metadata["stamp"])
+	require.Len(t, info.Endpoints, 4)
+
+	w := ctl.Watcher{Name: "_anna", Inbox: "_INBOX._anna", File: file}
+	body, err := w.Ask(t.Context(), f.Stamp("leaf").URL(), bridge.ShowFederation)
+	require.NoError(t, err)
+	var is gateway.Federation
+	require.NoError(t, json.Unmarshal(body, &is))
+	require.EqualValues(t, "leaf", is.Asked)
+
+	for _, subject := range []string{
+		"rw.v1.>", "rw.v1.ev.leaf.>", "rw.v1.ctl.leaf.>", "_INBOX.>", "sh.keptn.>", "$JS.>",
+	} {
+		_, err := nc.SubscribeSync(subject)
+		require.NoError(t, err)
+		require.ErrorIs(t, <-refused, nats.ErrPermissionViolation, subject)
+	}
+	for _, subject := range []string{
+		bridge.EventSubject("leaf", "hub", "key"), bridge.CtlSubject("leaf", "hub", bridge.ShowStatus), bridge.CtlSubject("leaf", "_anna", bridge.AskClaim),
+		"$JS.API.STREAM.LIST", "_INBOX.x", "sh.keptn.event.x.triggered",
+	} {
+		require.NoError(t, nc.Publish(subject, nil))
+		require.ErrorIs(t, <-refused, nats.ErrPermissionViolation, subject)
+	}
+	_, err = nc.Request(bridge.CtlSubject("hub", "_anna", bridge.ShowStatus), nil, fed.Patience)
+	require.ErrorIs(t, err, nats.ErrNoResponders, "it does not cross")
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ringway/ringway/auth"
@@ -68,16 +69,26 @@ func (g *Gateway) makeCtl(c *conns) (*ctl.Server, error) {
 		Me: me.ID, Fed: c.fed, Version: Version(), May: g.mayAsk, Log: g.log.With("component", "control"),
 		About: map[string]string{"stamp": string(me.ID), "geo": string(me.Geo), "ring": string(me.Ring), "version": Version()},
 		Answers: map[string]func(context.Context) (any, error){
-			bridge.ShowStatus: g.tellStatus,
-			bridge.ShowChecks: func(ctx context.Context) (any, error) { return g.examine(ctx), nil },
+			bridge.ShowStatus:      g.tellStatus,
+			bridge.ShowChecks:      func(ctx context.Context) (any, error) { return g.Examine(ctx, false), nil },
+			bridge.ShowFederation:  func(ctx context.Context) (any, error) { return g.Federation(ctx), nil },
+			bridge.ShowExamination: func(ctx context.Context) (any, error) { return g.Examine(ctx, true), nil },
 		},
 	})
 }
 
 // mayAsk says who is told how this stamp is: hubs, which see everything that
-// crosses, stamps of control planes, and those with which it exchanges events.
-func (g *Gateway) mayAsk(from topology.StampID, _ string) error {
+// crosses, stamps of control planes, and those with which it exchanges events;
+// and who watches this stamp. What others say is for the latter alone: a stamp
+// asks them itself.
+func (g *Gateway) mayAsk(from topology.StampID, what string) error {
+	if strings.HasPrefix(string(from), auth.WatcherMark) {
+		return nil // the rights of its user do not let it ask over a link
+	}
 	v := g.force.Load().view
+	if what == bridge.ShowFederation || what == bridge.ShowExamination {
+		return fmt.Errorf("%s is for who watches %s alone", what, v.Me.ID)
+	}
 	s := v.Stamp(from)
 	if s == nil {
 		return fmt.Errorf("stamp %s is not in the topology of %s", from, v.Me.ID)

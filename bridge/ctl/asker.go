@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/topology"
@@ -176,14 +175,6 @@ func (a *Asker) answered(m *nats.Msg) {
 	delete(a.open, n)
 	a.mu.Unlock()
 	ans := Answer{Stamp: from, Asked: q.asked, Took: time.Since(q.asked), Body: m.Data}
-	why, code := m.Header.Get(micro.ErrorHeader), m.Header.Get(micro.ErrorCodeHeader)
-	switch {
-	case m.Header.Get("Status") == "503":
-		ans.Err = ErrNoWay
-	case code == codeForbidden:
-		ans.Err = fmt.Errorf("%w: %s", ErrRefused, why)
-	case code != "":
-		ans.Err = errors.New(why)
-	}
+	ans.Err = refusal(m)
 	q.answer <- ans
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,7 +13,7 @@ import (
 )
 
 type doctorFlags struct {
-	api         adminClient
+	from        source
 	output      string
 	all, strict bool
 	expect      int
@@ -41,7 +41,7 @@ something is wrong.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.api.base, "admin", "http://127.0.0.1:9222", "admin address of a stamp's gateway")
+	f.from.add(fs)
 	fs.StringVarP(&f.output, "output", "o", "table", "table, short (what is not well), json or yaml")
 	fs.BoolVar(&f.all, "all-stamps", false, "examine every stamp")
 	fs.IntVar(&f.expect, "expect", 0, "how many stamps have to answer; implies --all-stamps")
@@ -56,12 +56,11 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 	if f.expect < 0 {
 		return usageError{errors.New("--expect is less than 0")}
 	}
-	path := "/doctor"
-	if f.all || f.expect > 0 {
-		path += "?all"
+	if err := f.from.check(); err != nil {
+		return err
 	}
-	var is gateway.Examination
-	if err := f.api.call(cmd.Context(), http.MethodGet, path, &is); err != nil {
+	is, err := f.ask(cmd.Context())
+	if err != nil {
 		return err
 	}
 	if is.Answered < f.expect {
@@ -70,22 +69,30 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 			Detail: fmt.Sprintf("%d do, %s included", is.Answered, is.Asked), Code: gateway.CodeMissing, See: gateway.See(gateway.CodeMissing),
 		})
 	}
-	var err error
 	switch w := cmd.OutOrStdout(); f.output {
 	case "json":
 		err = printJSON(w, is)
 	case "yaml":
 		err = printYAML(w, is)
 	default:
-		err = printExamination(w, &is, f.output == "short")
+		err = printExamination(w, is, f.output == "short")
 	}
 	if err != nil {
 		return err
 	}
-	if n := countLevels(&is); n[gateway.LevelFailure] > 0 || f.strict && n[gateway.LevelWarning] > 0 {
+	if n := countLevels(is); n[gateway.LevelFailure] > 0 || f.strict && n[gateway.LevelWarning] > 0 {
 		return exitCode(exitChecks)
 	}
 	return nil
+}
+
+// ask returns what was found, in one stamp or all.
+func (f *doctorFlags) ask(ctx context.Context) (*gateway.Examination, error) {
+	is := &gateway.Examination{}
+	if f.all || f.expect > 0 {
+		return is, f.from.ask(ctx, askExamination, is)
+	}
+	return is, f.from.ask(ctx, askExam, is)
 }
 
 func countLevels(is *gateway.Examination) map[gateway.Level]int {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -41,7 +42,9 @@ func TestFederationScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/federation", RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("KEYS", filepath.Join(f.Dir, "keys"))
 			for _, s := range f.Stamps() {
+				env.Setenv("NATS_"+string(s.ID), s.URL())
 				env.Setenv("ADMIN_"+string(s.ID), s.Gateway().AdminURL())
 			}
 			return nil

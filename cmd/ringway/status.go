@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 
 // statusFlags are the flags of status.
 type statusFlags struct {
-	api            adminClient
+	from           source
 	output, format string
 	watch, check   bool
 	interval       time.Duration
@@ -39,13 +38,14 @@ of a Nagios plug-in: 0 ok, 1 warning, 2 critical, 3 unknown.`,
 		Example: `  ringway status
   ringway status -o wide --watch
   ringway status -o json --admin http://127.0.0.1:9222
+  ringway status --server nats://ringway:4222 --creds anna.creds
   ringway status --check --format nagios --expect 12
   ringway status --check --format prometheus > /var/lib/node_exporter/ringway.prom`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.api.base, "admin", "http://127.0.0.1:9222", "admin address of a stamp's gateway")
+	f.from.add(fs)
 	fs.StringVarP(&f.output, "output", "o", "table", "table, wide, json, yaml or name")
 	fs.BoolVarP(&f.watch, "watch", "w", false, "show it again and again until interrupted")
 	fs.DurationVar(&f.interval, "interval", 2*time.Second, "time between two looks with --watch")
@@ -66,6 +66,9 @@ func (f *statusFlags) run(cmd *cobra.Command) error {
 		return usageError{fmt.Errorf("--format %q is not text, nagios or prometheus", f.format)}
 	case f.interval < 100*time.Millisecond:
 		return usageError{fmt.Errorf("--interval %s is less than 100ms", f.interval)}
+	}
+	if err := f.from.check(); err != nil {
+		return err
 	}
 	w := cmd.OutOrStdout()
 	if f.watch {
@@ -92,7 +95,7 @@ func oneOf(s string, all ...string) bool {
 
 func (f *statusFlags) ask(ctx context.Context) (*gateway.Federation, error) {
 	is := &gateway.Federation{}
-	return is, f.api.call(ctx, http.MethodGet, "/federation", is)
+	return is, f.from.ask(ctx, askFederation, is)
 }
 
 // follow shows the status again and again. A gateway that cannot be asked is
