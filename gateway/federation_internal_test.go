@@ -99,10 +99,16 @@ func TestFirstLinkThatIsDown(t *testing.T) {
 			k.silent("b")
 			k["two"].status.Links = nil
 		}, map[topology.StampID]string{"b": "RW-301 no leafnode connection from it: no answer in time; it dials two.example:7422 (side: b → two); 7 events wait for it"}, nil},
-		"a gateway that hangs": {func(k known) { k.silent("b") },
-			map[topology.StampID]string{"b": "RW-302 its leafnode is connected to two, and its gateway does not answer: no answer in time at 10.1.1.2:5555; 7 events wait for it"}, nil},
-		"a hub that hangs": {func(k known) { k.silent("two") },
-			map[topology.StampID]string{"two": "RW-302 nothing gets through, though no link of one is down: no answer in time at two.example:7222 (side: one → two); 7 events wait for it"}, nil},
+		"a gateway that hangs": {
+			func(k known) { k.silent("b") },
+			map[topology.StampID]string{"b": "RW-302 its leafnode is connected to two, and its gateway does not answer: no answer in time at 10.1.1.2:5555; 7 events wait for it"},
+			nil,
+		},
+		"a hub that hangs": {
+			func(k known) { k.silent("two") },
+			map[topology.StampID]string{"two": "RW-302 nothing gets through, though no link of one is down: no answer in time at two.example:7222 (side: one → two); 7 events wait for it"},
+			nil,
+		},
 		"our own link server": {func(k known) {
 			k.silent("a")
 			k["one"].status.Links[0] = LinkStatus{Peer: "one", Kind: "own", Addr: "127.0.0.1:1"}

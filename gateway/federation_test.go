@@ -211,3 +211,32 @@ func TestWatcherLooksAndTouchesNothing(t *testing.T) {
 	_, err = nc.Request(bridge.CtlSubject("hub", "_anna", bridge.ShowStatus), nil, fed.Patience)
 	require.ErrorIs(t, err, nats.ErrNoResponders, "it does not cross")
 }
+
+// TestSilentStampIsNamedWithinAMinute: connections stay open and carry nothing
+// any more. With the defaults of a gateway both sides say so within a minute.
+func TestSilentStampIsNamedWithinAMinute(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for canaries")
+	}
+	f := fed.New(t, threeStamps)
+	require.Eventually(t, func() bool {
+		return federationOf(t, f, "hub")["far"].Way == gateway.WayUp && federationOf(t, f, "far")["hub"].Way == gateway.WayUp
+	}, fed.Patience, 50*time.Millisecond)
+	began := time.Now()
+	f.BlackHole("far")
+	for _, side := range []struct{ at, of topology.StampID }{{"hub", "far"}, {"far", "hub"}} {
+		require.Eventually(t, func() bool {
+			s := federationOf(t, f, side.at)[side.of]
+			return s.Way == gateway.WayDown && s.Causes[0].Addr != "" && s.Causes[0].Code != ""
+		}, time.Minute, 100*time.Millisecond)
+		require.Eventually(t, func() bool {
+			for _, x := range f.Stamp(side.at).Gateway().Examine(t.Context(), false).Findings {
+				if x.Level == gateway.LevelFailure && x.Check == "events get through to "+string(side.of) {
+					return true
+				}
+			}
+			return false
+		}, time.Until(began.Add(time.Minute)), 100*time.Millisecond)
+	}
+	t.Logf("named on both sides, by status and doctor, after %s", time.Since(began).Round(time.Second))
+}

@@ -2,7 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,4 +136,27 @@ func TestExamination(t *testing.T) {
 		require.NoError(t, printExamination(&b, is, short))
 		golden(t, name, b.String())
 	}
+}
+
+// TestWatch: the status is shown again and again, also when the gateway cannot be
+// asked for a while, and an interrupt ends it well.
+func TestWatch(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		switch asked++; asked {
+		case 2:
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		case 4:
+			cancel()
+		}
+		_ = json.NewEncoder(w).Encode(oneOfEach())
+	}))
+	defer srv.Close()
+	var out, errs bytes.Buffer
+	require.Equal(t, exitOK, execute(ctx, []string{"status", "--watch", "--interval", "100ms", "--admin", srv.URL}, &out, &errs), errs.String())
+	require.Equal(t, 2, strings.Count(out.String(), "GEO "))
+	require.Contains(t, out.String(), "answered 503: not now")
 }
