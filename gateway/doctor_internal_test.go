@@ -130,6 +130,12 @@ stages: [{name: dev, ring: dev}]
 	}
 }
 
+// TestPlainErrors: what changes with every attempt is not part of a cause.
+func TestPlainErrors(t *testing.T) {
+	require.Equal(t, "Error soliciting websocket connection: closed", plain("127.0.0.1:40671 - lid_ws:86 - Error soliciting websocket connection: closed"))
+	require.Equal(t, "dial tcp 127.0.0.1:1: refused - it says: x", plain("dial tcp 127.0.0.1:1: refused - it says: x"))
+}
+
 // TestRefusedRightIsRemembered: what NATS refuses is found for a while.
 func TestRefusedRightIsRemembered(t *testing.T) {
 	g := &Gateway{}

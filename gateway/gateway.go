@@ -202,7 +202,7 @@ func (g *Gateway) Status() Status {
 		s.Clients, s.REST = g.node.ClientURL(), g.RESTURL()
 	}
 	for _, l := range g.node.Links() {
-		ls := LinkStatus{Peer: string(l.Peer), Kind: string(l.Kind), Addr: l.Addr, Up: l.Up, Since: l.Since, Err: l.Err}
+		ls := LinkStatus{Peer: string(l.Peer), Kind: string(l.Kind), Addr: l.Addr, Up: l.Up, Since: l.Since, Err: plain(l.Err)}
 		if l.RTT > 0 {
 			ls.RTT = l.RTT.String()
 		}

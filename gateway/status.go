@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -93,6 +94,13 @@ type TargetStatus struct {
 	LastAck time.Time        `json:"lastAck"` // an event got through
 	Err     string           `json:"err,omitempty"`
 }
+
+// connectionID is how a NATS server begins a line about a connection: an address
+// and a number, which changes with every attempt.
+var connectionID = regexp.MustCompile(`^\S+:\d+ - \w+:\d+ - `)
+
+// plain is what a server says about a link, without that.
+func plain(err string) string { return connectionID.ReplaceAllString(err, "") }
 
 func targetStatus(lanes []outbox.LaneState) []TargetStatus {
 	out := make([]TargetStatus, 0, len(lanes))

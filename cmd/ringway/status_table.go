@@ -140,8 +140,17 @@ func clock(s gateway.StampReport) string {
 // foot says what is wrong, a line each.
 func (t statusTable) foot(is *gateway.Federation) string {
 	var b strings.Builder
-	for _, s := range is.Stamps {
+	cuts := sameCuts(is.Stamps)
+	for n, s := range is.Stamps {
 		for i, c := range s.Causes {
+			if i == 0 && s.Way == gateway.WayDown {
+				if cuts[n].stamps == "" {
+					continue // said above
+				}
+				c.Waits = cuts[n].waits
+				_, _ = fmt.Fprintf(&b, "%s: %s   see %s\n", cuts[n].stamps, c, gateway.See(c.Code))
+				continue
+			}
 			if i == maxCauses {
 				_, _ = fmt.Fprintf(&b, "%s: and %d more: see -o json\n", s.Stamp, len(s.Causes)-i)
 				break
@@ -161,6 +170,35 @@ func (t statusTable) foot(is *gateway.Federation) string {
 		}
 	}
 	return b.String()
+}
+
+// A cut is one reason for which stamps are down.
+type cut struct {
+	stamps string // empty: an earlier stamp has them
+	waits  int64  // for all of them
+}
+
+// sameCuts puts stamps together that are down for the same reason: where the link
+// of the stamp that was asked is down, that is every other one.
+func sameCuts(all []gateway.StampReport) []cut {
+	out := make([]cut, len(all))
+	first := map[gateway.Cause]int{}
+	for n, s := range all {
+		if s.Way != gateway.WayDown || len(s.Causes) == 0 {
+			continue
+		}
+		c := s.Causes[0]
+		c.Since, c.Waits = time.Time{}, 0
+		at, known := first[c]
+		if !known {
+			first[c], at = n, n
+			out[at].stamps = string(s.Stamp)
+		} else {
+			out[at].stamps += ", " + string(s.Stamp)
+		}
+		out[at].waits += s.Causes[0].Waits
+	}
+	return out
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -56,6 +56,7 @@ func oneOfEach() *gateway.Federation {
 				Status: status("v1.2.2", "def", gateway.PlaneStatus{Fresh: 1, Stale: 1}),
 			},
 			{Stamp: "us-1", Geo: "us", Ring: "prod", Way: gateway.WayUnknown, Via: "leaf:7422", Err: "refused: hub is nobody"},
+			{Stamp: "us-3", Geo: "us", Ring: "prod", Way: gateway.WayDown, Via: "leaf:7422", Outbox: 5, Causes: []gateway.Cause{{Code: gateway.CodeLink, Side: "hub → us-2", Addr: "us-2.example:7222", Reason: "gateway link is down: i/o timeout", Waits: 5}}},
 			{Stamp: "us-2", Geo: "us", Ring: "prod", Way: gateway.WayDown, Via: "gateway", Canary: &gateway.CanaryReport{From: "hub", Age: 90, Never: true, Stale: true, Of: 6, Lost: 6}, Causes: many(8)},
 		},
 	}
@@ -64,7 +65,7 @@ func oneOfEach() *gateway.Federation {
 func many(n int) []gateway.Cause {
 	out := make([]gateway.Cause, n)
 	for i := range out {
-		out[i] = gateway.Cause{Side: "hub → us-2", Addr: "us-2.example:7222", Reason: "gateway link is down: i/o timeout"}
+		out[i] = gateway.Cause{Code: gateway.CodeLink, Side: "hub → us-2", Addr: "us-2.example:7222", Reason: "gateway link is down: i/o timeout"}
 	}
 	return out
 }
