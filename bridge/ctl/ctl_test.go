@@ -55,7 +55,9 @@ func serve(t *testing.T, nc *nats.Conn, me topology.StampID, answer func(context
 		Answers: map[string]func(context.Context) (any, error){bridge.ShowStatus: answer},
 	})
 	require.NoError(t, err)
-	return run(t, s.Run)
+	stop = run(t, s.Run)
+	require.NoError(t, nc.Flush()) // others find it from now on
+	return stop
 }
 
 func word(w string) func(context.Context) (any, error) {
