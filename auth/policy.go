@@ -50,12 +50,13 @@ func linkUser() grant {
 }
 
 // bridgeUser is for the bridge in FED: the same, and the stamp's own JetStream,
-// which holds RW_IN.
+// which holds RW_IN. It hears who looks for micro services, of which it is one;
+// such questions stay in the stamp.
 func bridgeUser() grant {
 	return grant{
 		types: []string{jwt.ConnectionTypeInProcess},
 		pub:   []string{asMyself, "$JS.API.>", "$JS.ACK.>", inbox},
-		sub:   []string{forMyself, inbox},
+		sub:   []string{forMyself, "$SRV.>", inbox},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/ringway/ringway/auth"
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/canary"
+	"github.com/ringway/ringway/bridge/ctl"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/live"
@@ -33,6 +34,7 @@ type parts struct {
 	live   *live.Carrier
 	asker  *canary.Asker
 	answer *canary.Answerer
+	ctl    *ctl.Server
 	taken  *takeover.Takeover // nil: Ringway is the stamp's NATS itself
 }
 
@@ -107,6 +109,7 @@ func (g *Gateway) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
 	if s != nil {
 		subject = s.Subject
 	}
+	g.noteDenied(err)
 	g.log.Error("bridge connection has a problem", "subject", subject, "err", err)
 }
 
@@ -117,9 +120,10 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer c.close()
+	asker := g.openAsker(c)
 	replicas := g.replicas()
 	if replicas > 1 {
-		return g.runReplica(ctx, ready, c)
+		return g.runReplica(ctx, ready, c, asker)
 	}
 	g.lookDamaged(ctx, c)
 	box := g.openLetters(ctx, c, ready)
@@ -161,6 +165,8 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		{"outbox", p.outbox.Run},
 		{"takeover", p.taken.Run},
 		{"canary", p.asker.Run},
+		{"control answers", p.ctl.Run},
+		{"control questions", asker.Run},
 	} {
 		if part.name == "takeover" && p.taken == nil {
 			continue // Ringway is the stamp's NATS itself
@@ -231,6 +237,9 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if p.ctl, err = g.makeCtl(c); err != nil {
 		return nil, err
 	}
 	return p, g.makeCanary(c, p, reg)

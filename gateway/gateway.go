@@ -18,6 +18,7 @@ import (
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/call"
 	"github.com/ringway/ringway/bridge/catch"
+	"github.com/ringway/ringway/bridge/ctl"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/bridge/plane"
@@ -58,6 +59,9 @@ type Gateway struct {
 	handlers atomic.Pointer[[]call.Handler]
 	planes   atomic.Pointer[plane.Registry] // nil: not yet
 	routing  atomic.Pointer[knowing]        // nil: not yet
+	clinic   clinic
+	denied   atomic.Pointer[denial]    // nil: nothing yet
+	ctl      atomic.Pointer[ctl.Asker] // nil: not yet
 
 	changing  sync.Mutex    // held while what is in force changes
 	ways      ways          // asked by a replica that stands by
@@ -113,6 +117,8 @@ func (g *Gateway) listen() error {
 			}
 			return nil
 		},
+		Federation: func(ctx context.Context) any { return g.Federation(ctx) },
+		Examine:    func(ctx context.Context, all bool) any { return g.Examine(ctx, all) },
 		Waiting: func(ctx context.Context, match string, limit int) (any, error) {
 			if p := g.bridge.Load(); p != nil {
 				return p.inbox.WaitingEvents(ctx, match, limit)
@@ -187,16 +193,16 @@ const tasksShown = 100
 func (g *Gateway) Status() Status {
 	f := g.force.Load()
 	s := Status{
-		Stamp: f.view.Me.ID, Geo: f.view.Me.Geo, Ring: f.view.Me.Ring, Version: Version(), Since: g.since,
+		Stamp: f.view.Me.ID, Geo: f.view.Me.Geo, Ring: f.view.Me.Ring, Version: Version(), At: time.Now().UTC(), Since: g.since,
 		Ready: g.ready.Load(), Parts: g.board.snapshot(),
-		Topology: f.status(),
-		Links:    []LinkStatus{}, Peers: []PeerStatus{}, Targets: []TargetStatus{},
+		Topology: f.status(), Expires: f.expires,
+		Links: []LinkStatus{}, Peers: []PeerStatus{}, Targets: []TargetStatus{},
 	}
 	if s.Ready {
 		s.Clients, s.REST = g.node.ClientURL(), g.RESTURL()
 	}
 	for _, l := range g.node.Links() {
-		ls := LinkStatus{Peer: string(l.Peer), Kind: string(l.Kind), Addr: l.Addr, Up: l.Up, Since: l.Since, Err: l.Err}
+		ls := LinkStatus{Peer: string(l.Peer), Kind: string(l.Kind), Addr: l.Addr, Up: l.Up, Since: l.Since, Err: plain(l.Err)}
 		if l.RTT > 0 {
 			ls.RTT = l.RTT.String()
 		}

@@ -34,6 +34,7 @@ type PeerStatus struct {
 	Topology string           `json:"topology,omitempty"` // hash in force there
 	Version  string           `json:"version,omitempty"`  // of the program there
 	Err      string           `json:"err,omitempty"`      // why the last one failed
+	Stale    bool             `json:"stale,omitempty"`    // none got through for three intervals
 
 	causes []string
 }
@@ -51,9 +52,9 @@ func (g *Gateway) peerStatus(v *topology.View, peers []canary.Peer, links []Link
 		if p.RTT > 0 {
 			s.RTT, s.Delay = p.RTT.Round(time.Microsecond).String(), p.Delay.Round(time.Microsecond).String()
 		}
-		if age > staleAfter*g.opts.Events.CanaryInterval {
-			s.causes = append(s.causes, fmt.Sprintf("stamp %s: no canary got through for %s, by %s: %s",
-				p.Stamp, age.Round(time.Second), s.Via, cmp.Or(p.Err, "no answer")))
+		if s.Stale = age > staleAfter*g.opts.Events.CanaryInterval; s.Stale {
+			s.causes = append(s.causes, fmt.Sprintf("%s for %s, by %s: %s",
+				staleCanary(p.Stamp), age.Round(time.Second), s.Via, cmp.Or(p.Err, "no answer")))
 		}
 		if p.Offset.Abs() > maxOffset {
 			s.causes = append(s.causes, fmt.Sprintf("clock of stamp %s is %s %s ours", p.Stamp, p.Offset.Abs().Round(time.Second), side(p.Offset)))

@@ -26,6 +26,7 @@ type inForce struct {
 	hash     string // of the folder
 	identity node.Identity
 	proxy    string // the credentials of the proxy, as they were read
+	expires  []Expiry
 
 	pending []string    // what waits for a restart of the process
 	relinks []string    // what waits for the link server, which restarts by itself
@@ -52,6 +53,9 @@ func load(o Options) (*inForce, error) {
 		return nil, fmt.Errorf("identity %s belongs to stamp %q, not %q", o.Identity, folder.Stamp, o.Stamp)
 	}
 	f := &inForce{view: view, router: bridge.NewRouter(view), document: data, since: time.Now(), folder: folder, hash: folder.Hash()}
+	if f.expires, err = expiries(folder); err != nil {
+		return nil, err
+	}
 	if p := view.Me.Link.Proxy; p != nil && p.CredentialsFile != "" {
 		b, err := os.ReadFile(p.CredentialsFile) //nolint:gosec // the topology names it
 		if err != nil {

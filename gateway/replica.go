@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ringway/ringway/bridge/catch"
+	"github.com/ringway/ringway/bridge/ctl"
 	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/lead"
@@ -105,7 +106,7 @@ func (g *Gateway) replicaMetrics() {
 
 // runReplica is runBridge for a stamp of several replicas. It is ready at once:
 // clients are served without the other replicas, streams are not.
-func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error {
+func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns, asker *ctl.Asker) error {
 	lease, err := lead.New(lead.Config{
 		Relay: c.relay, Name: g.opts.Replica.Name, Replicas: g.replicas(), Log: g.log.With("component", "lead"),
 		Gone: func(ctx context.Context, holder string) bool { return g.unreached(ctx, c.relay, holder) },
@@ -151,6 +152,7 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns) error 
 	}))
 	s.Push("clients", run.Func(func(ctx context.Context, ready func()) error { return g.dismissClients(ctx, ready, c) }))
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
+	s.Push("control questions", &keeper{name: "control questions", run: asker.Run, board: g.board, log: g.log})
 	s.Push("reach", run.Func(func(ctx context.Context, ready func()) error { return g.answerReach(ctx, ready, c.relay) }))
 	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier, catcher) }))
 	s.Push("lead", run.Func(func(ctx context.Context, ready func()) error {
@@ -236,7 +238,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	p.live = carrier
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
-	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "takeover", "canary", "planes told")
+	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "takeover", "canary", "planes told", "control answers")
 	t := g.newTide(c)
 	delivering := make(chan struct{})
 	var s run.Stack
@@ -253,6 +255,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 		{"outbox", t.anew(p.outbox.Run)},
 		{"takeover", p.taken.Run},
 		{"canary", p.asker.Run},
+		{"control answers", p.ctl.Run},
 	} {
 		if part.name == "takeover" && p.taken == nil {
 			continue // Ringway is the stamp's NATS itself

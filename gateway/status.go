@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ type Status struct {
 	Geo       topology.Geo     `json:"geo"`
 	Ring      topology.Ring    `json:"ring"`
 	Version   string           `json:"version"`
+	At        time.Time        `json:"at"`    // when this is, by the clock here
 	Since     time.Time        `json:"since"` // start of the process
 	Ready     bool             `json:"ready"`
 	Condition Condition        `json:"condition"`
@@ -46,11 +48,14 @@ type Status struct {
 	Tasks    []task.Task       `json:"tasks"` // given to other stamps and not over; the oldest
 	Waiting  []inbox.Waiting   `json:"waiting"`
 	Planes   PlaneStatus       `json:"planes"`
-	Polled   []pull.State      `json:"polled,omitempty"`   // control planes that this stamp polls
-	Replica  *ReplicaStatus    `json:"replica,omitempty"`  // of a stamp that has several
-	Store    []string          `json:"store"`              // what is wrong with the streams on the disk
-	Parts    map[string]string `json:"parts"`              // by name: "ok", or what is wrong
-	Takeover *takeover.State   `json:"takeover,omitempty"` // of what an external NATS keeps
+	Polled   []pull.State      `json:"polled,omitempty"`  // control planes that this stamp polls
+	Replica  *ReplicaStatus    `json:"replica,omitempty"` // of a stamp that has several
+	Store    []string          `json:"store"`             // what is wrong with the streams on the disk
+	Parts    map[string]string `json:"parts"`             // by name: "ok", or what is wrong
+	Expires  []Expiry          `json:"expires"`           // of the identity in force, soonest first
+	// DeadLetters is how many there are, where that was asked.
+	DeadLetters *uint64         `json:"deadLetters,omitempty"`
+	Takeover    *takeover.State `json:"takeover,omitempty"` // of what an external NATS keeps
 
 	takeoverCauses []string
 }
@@ -90,6 +95,13 @@ type TargetStatus struct {
 	Err     string           `json:"err,omitempty"`
 }
 
+// connectionID is how a NATS server begins a line about a connection: an address
+// and a number, which changes with every attempt.
+var connectionID = regexp.MustCompile(`^\S+:\d+ - \w+:\d+ - `)
+
+// plain is what a server says about a link, without that.
+func plain(err string) string { return connectionID.ReplaceAllString(err, "") }
+
 func targetStatus(lanes []outbox.LaneState) []TargetStatus {
 	out := make([]TargetStatus, 0, len(lanes))
 	for _, l := range lanes {
@@ -97,6 +109,13 @@ func targetStatus(lanes []outbox.LaneState) []TargetStatus {
 	}
 	slices.SortFunc(out, func(a, b TargetStatus) int { return cmp.Compare(a.Stamp, b.Stamp) })
 	return out
+}
+
+// silentPeer and staleCanary begin the causes that are about another stamp.
+func silentPeer(id topology.StampID) string { return "stamp " + string(id) + " does not answer" }
+
+func staleCanary(id topology.StampID) string {
+	return "stamp " + string(id) + ": no canary got through"
 }
 
 // judge fills in Condition and Causes.
@@ -114,7 +133,7 @@ func (s *Status) judge() {
 	}
 	for _, t := range s.Targets {
 		if t.Away {
-			s.Causes = append(s.Causes, "stamp "+string(t.Stamp)+" does not answer: "+t.Err)
+			s.Causes = append(s.Causes, silentPeer(t.Stamp)+": "+t.Err)
 		}
 	}
 	for _, p := range s.Peers {

@@ -173,6 +173,15 @@ func (b *Box) Get(ctx context.Context, number uint64) (*Entry, error) {
 	return entry(m.Sequence, m.Time, m.Header, m.Data), nil
 }
 
+// Count returns how many letters there are.
+func (b *Box) Count(ctx context.Context) (uint64, error) {
+	info, err := b.stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("look at %s: %w", Stream, err)
+	}
+	return info.State.Msgs, nil
+}
+
 // List returns up to limit letters from number start on, oldest first.
 func (b *Box) List(ctx context.Context, start uint64, limit int) ([]*Entry, error) {
 	var out []*Entry

@@ -18,7 +18,7 @@ import (
 
 func newAuthCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "auth", Short: "Keys and identities of a federation"}
-	cmd.AddCommand(newAuthInitCommand(), newAuthIssueCommand(), newAuthShowCommand(), newAuthExpirationsCommand(), newAuthRevokeCommand())
+	cmd.AddCommand(newAuthInitCommand(), newAuthIssueCommand(), newAuthShowCommand(), newAuthExpirationsCommand(), newAuthRevokeCommand(), newAuthWatcherCommand())
 	return cmd
 }
 

@@ -14,6 +14,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // something failed, or a check did not hold
 	exitUsage  = 2 // the command line is wrong
+	exitChecks = 3 // status --check or doctor found something wrong
 )
 
 // A usageError reports a command line or configuration that cannot be meant.
@@ -22,6 +23,11 @@ type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
 func (e usageError) Unwrap() error { return e.err }
+
+// An exitCode ends a verb that has told all there is to tell.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // errReported reports a failure that the verb has already told about.
 var errReported = errors.New("failed")
@@ -46,9 +52,12 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	})
 	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError
+	var code exitCode
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &code):
+		return int(code)
 	case errors.Is(err, errReported):
 		return exitFailed
 	case running && !errors.As(err, &usage):
@@ -76,6 +85,8 @@ func newRootCommand() *cobra.Command {
 		newAuthCommand(),
 		newEventsCommand(),
 		newPlanesCommand(),
+		newStatusCommand(),
+		newDoctorCommand(),
 		newVersionCommand(),
 	)
 	return root

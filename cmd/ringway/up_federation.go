@@ -87,6 +87,7 @@ func (u *upFederation) Stamps() []demo.StampInfo {
 			URL: s.URL(), REST: s.RESTURL(), Control: s.Control, Execution: s.Execution,
 		}
 		if g := s.Gateway(); g != nil {
+			info.Admin = g.AdminURL()
 			status := g.Status()
 			for _, t := range status.Targets {
 				info.Waiting += int(t.Held)

@@ -39,9 +39,9 @@ func moment() demo.Snapshot {
 	return demo.Snapshot{
 		Phase: "running",
 		Stamps: []demo.StampInfo{
-			{Name: "eu-hub", Geo: "eu", Ring: "dev", Link: "hub", Control: true, URL: "nats://127.0.0.1:1", REST: "http://127.0.0.1:8"},
-			{Name: "eu-dev", Geo: "eu", Ring: "dev", Link: "leaf tls", Execution: true, URL: "nats://127.0.0.1:2", REST: "http://127.0.0.1:8"},
-			{Name: "us-prod", Geo: "us", Ring: "prod", Link: "leaf wss", Execution: true, URL: "nats://127.0.0.1:3", REST: "http://127.0.0.1:8", Waiting: 3},
+			{Name: "eu-hub", Geo: "eu", Ring: "dev", Link: "hub", Control: true, URL: "nats://127.0.0.1:1", REST: "http://127.0.0.1:8", Admin: "http://127.0.0.1:9"},
+			{Name: "eu-dev", Geo: "eu", Ring: "dev", Link: "leaf tls", Execution: true, URL: "nats://127.0.0.1:2", REST: "http://127.0.0.1:8", Admin: "http://127.0.0.1:9"},
+			{Name: "us-prod", Geo: "us", Ring: "prod", Link: "leaf wss", Execution: true, URL: "nats://127.0.0.1:3", REST: "http://127.0.0.1:8", Admin: "http://127.0.0.1:9", Waiting: 3},
 		},
 		Links: []demo.LinkInfo{
 			{From: "eu-dev", To: "eu-hub", Kind: "leaf tls", Up: true, RTT: 1200 * time.Microsecond},
@@ -108,7 +108,7 @@ func TestPlainView(t *testing.T) {
 	require.Contains(t, out.String(), "running  sent 20 delivered 17 on the way 3 duplicated 0 delay p50 1.23 ms p99 46 ms links down 1\n")
 	v.ready(moment().Stamps, 1500*time.Millisecond)
 	require.Contains(t, out.String(), "ready after 1.50 s")
-	require.Contains(t, out.String(), "us-prod  nats://127.0.0.1:3  http://127.0.0.1:8  us/prod  leaf wss\n")
+	require.Contains(t, out.String(), "us-prod  nats://127.0.0.1:3  http://127.0.0.1:8  http://127.0.0.1:9  us/prod  leaf wss\n")
 	require.Empty(t, errs.String())
 }
 

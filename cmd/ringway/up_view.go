@@ -64,15 +64,15 @@ func (v *view) say(line string) {
 	_, _ = fmt.Fprintln(v.out, line) // a view that cannot be seen stops nothing
 }
 
-// ready prints where each stamp's NATS and HTTP are.
+// ready prints where each stamp's NATS and HTTP are, and its gateway.
 func (v *view) ready(stamps []demo.StampInfo, after time.Duration) {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	for _, s := range stamps {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s/%s\t%s\n", s.Name, s.URL, s.REST, s.Geo, s.Ring, kind(s))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s/%s\t%s\n", s.Name, s.URL, s.REST, s.Admin, s.Geo, s.Ring, kind(s))
 	}
 	_ = t.Flush()
-	v.say(fmt.Sprintf("ready after %.2f s; NATS and HTTP for the clients of each stamp:", after.Seconds()))
+	v.say(fmt.Sprintf("ready after %.2f s; NATS and HTTP for the clients of each stamp, and --admin of its gateway:", after.Seconds()))
 	for line := range strings.Lines(b.String()) {
 		v.say("  " + strings.TrimRight(line, "\n"))
 	}

@@ -23,10 +23,14 @@ type Letterbox interface {
 // Config is what the server shows. Every function is called for each request,
 // from many goroutines at once.
 type Config struct {
-	Listen  string                          // host:port; port 0 is chosen
-	Ready   func() (ok bool, detail string) // whether the stamp can be served
-	Status  func() any                      // the body of /status
-	Letters func() Letterbox                // nil while there is none yet
+	Listen string                          // host:port; port 0 is chosen
+	Ready  func() (ok bool, detail string) // whether the stamp can be served
+	Status func() any                      // the body of /status
+	// Federation asks all stamps how they are; the body of /federation.
+	Federation func(ctx context.Context) any
+	// Examine examines this gateway, or all; the body of /doctor.
+	Examine func(ctx context.Context, all bool) any
+	Letters func() Letterbox // nil while there is none yet
 	// Waiting returns the events that wait to be delivered, at most limit;
 	// those with this id, shkeptncontext or key if match is not empty.
 	Waiting func(ctx context.Context, match string, limit int) (any, error)
@@ -57,6 +61,12 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.cfg.Status()) })
+	mux.HandleFunc("GET /federation", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, http.StatusOK, s.cfg.Federation(r.Context()))
+	})
+	mux.HandleFunc("GET /doctor", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, http.StatusOK, s.cfg.Examine(r.Context(), r.URL.Query().Has("all")))
+	})
 	mux.Handle("GET /metrics", s.cfg.Metrics)
 	mux.HandleFunc("GET /events/waiting", s.waiting)
 	mux.HandleFunc("GET /planes", s.planes)

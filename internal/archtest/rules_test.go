@@ -26,6 +26,7 @@ var imports = map[string][]string{
 	"bridge/lead":       {"internal/jstream"},
 	"bridge/catch":      {"bridge", "topology"},
 	"bridge/canary":     {"bridge", "topology"},
+	"bridge/ctl":        {"bridge", "topology"},
 	"bridge/tunnel":     {"bridge", "topology"},
 	"bridge/takeover":   {"bridge", "internal/jstream"},
 	"bridge/call":       {"topology"},
@@ -39,7 +40,7 @@ var imports = map[string][]string{
 	"gateway/face":  {"bridge/call", "bridge/tunnel", "topology"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox",
+		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox",
 		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 		"gateway/admin", "gateway/face", "gateway/node",
 		"internal/run",
@@ -62,7 +63,7 @@ var imports = map[string][]string{
 
 	// The verbs are thin: load, call, print.
 	"cmd/ringway": {
-		"auth", "auth/keystore", "bridge", "bridge/deadletter", "bridge/plane", "gateway",
+		"auth", "auth/keystore", "bridge", "bridge/ctl", "bridge/deadletter", "bridge/plane", "gateway",
 		"internal/demo", "internal/federation", "internal/yamlfile",
 		"topology", "topology/schema",
 	},
@@ -84,6 +85,7 @@ var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
 	"gateway":         {"internal/demo", "internal/federation", "test/fed", "test/keptn"},
 	"bridge/pull":     {"test/keptn"},
+	"cmd/ringway":     {"test/fed"},
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
@@ -111,7 +113,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,

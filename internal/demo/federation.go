@@ -27,9 +27,10 @@ type StampInfo struct {
 	Name      string `json:"name"`
 	Geo       string `json:"geo"`
 	Ring      string `json:"ring"`
-	Link      string `json:"link"` // hub, leaf tls, leaf wss
-	URL       string `json:"url"`  // of its NATS, for clients
-	REST      string `json:"rest"` // the same for HTTP
+	Link      string `json:"link"`  // hub, leaf tls, leaf wss
+	URL       string `json:"url"`   // of its NATS, for clients
+	REST      string `json:"rest"`  // the same for HTTP
+	Admin     string `json:"admin"` // where the gateway is asked how it is
 	Control   bool   `json:"control"`
 	Execution bool   `json:"execution"`
 	Waiting   int    `json:"-"` // events that wait in it now, to leave or to be delivered
