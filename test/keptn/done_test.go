@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/test/fed"
 	"github.com/ringway/ringway/topology"
 )
@@ -64,8 +65,10 @@ func (w *crew) did(t *testing.T) map[string]map[string]int {
 // sequence completes once in the right stamp, nobody restarts, and Keptn shows
 // each plane apart with its own filters.
 func TestPartC(t *testing.T) {
-	clock := Clock{Second: 5 * time.Millisecond}
-	f, c, _ := behind(t, slow(0), everyKind(), nil)
+	clock := Clock{Second: 10 * time.Millisecond} // for Keptn, too: it gives a task up that nobody starts for ten minutes
+	f, c, _ := behind(t, clock, everyKind(), nil, func(o *gateway.Options) {
+		o.Events.TellAfter, o.Events.CanaryInterval = clock.of(o.Events.TellAfter), 50*time.Millisecond
+	})
 	first, second := muster(t, f, "first", clock), muster(t, f, "second", clock)
 	runs := append(slices.Clone(first.runs), second.runs...)
 	n := 0
