@@ -32,11 +32,12 @@ type crew struct {
 	script    *script
 }
 
-// muster starts a crew.
-func muster(t *testing.T, f *fed.Fed, stamp topology.StampID, clock Clock) *crew {
+// muster starts a crew of two releases.
+func muster(t *testing.T, f *fed.Fed, stamp topology.StampID, clock Clock, release, other string) *crew {
 	t.Helper()
 	at := siteOf(f, stamp, clock)
 	w := &crew{helm: at.distributor("deployment"), sdk: at.sdk("test"), far: at.remoteDistributor("release"), poll: at.remoteSDK("check"), dir: t.TempDir()}
+	w.helm.Release, w.sdk.Release, w.far.Release, w.poll.Release = release, other, other, release
 	for _, p := range []Program{w.helm, w.sdk, w.far, w.poll} {
 		w.runs = append(w.runs, Start(t, p))
 	}
@@ -69,7 +70,7 @@ func TestPartC(t *testing.T) {
 	f, c, _ := behind(t, clock, everyKind(), nil, func(o *gateway.Options) {
 		o.Events.TellAfter, o.Events.CanaryInterval = clock.of(o.Events.TellAfter), 50*time.Millisecond
 	})
-	first, second := muster(t, f, "first", clock), muster(t, f, "second", clock)
+	first, second := muster(t, f, "first", clock, Release14, Release019), muster(t, f, "second", clock, Release019, Release14)
 	runs := append(slices.Clone(first.runs), second.runs...)
 	n := 0
 	post := func() string {
