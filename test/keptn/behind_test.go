@@ -3,6 +3,7 @@ package keptn
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -130,8 +131,11 @@ func perStage(all []Event) map[string]int {
 // shown returns what the Bridge shows, by namespace and name.
 func shown(t testing.TB, c *ControlPlane) map[string]Integration {
 	t.Helper()
+	status, text := call(t, c, http.MethodGet, registration, "")
+	require.Equal(t, http.StatusOK, status)
+	var all []Integration
+	require.NoError(t, json.Unmarshal([]byte(text), &all))
 	out := map[string]Integration{}
-	all := c.Store.Integrations()
 	for _, i := range all {
 		out[i.Metadata.Kubernetes.Namespace+"/"+i.Name] = i
 	}

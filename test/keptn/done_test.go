@@ -65,7 +65,15 @@ func (w *crew) did(t *testing.T) map[string]map[string]int {
 // script. The uplink of one is cut for a quarter of an hour of theirs. Every
 // sequence completes once in the right stamp, nobody restarts, and Keptn shows
 // each plane apart with its own filters.
-func TestPartC(t *testing.T) {
+func TestPartC(t *testing.T) { partC(t, "second") }
+
+// TestPartCWithoutControlPlane: the same where it is the control plane that is cut
+// off, and so every stamp from it.
+func TestPartCWithoutControlPlane(t *testing.T) { partC(t, "control") }
+
+// partC is the test with one stamp cut off.
+func partC(t *testing.T, away topology.StampID) {
+	t.Helper()
 	clock := Clock{Second: 10 * time.Millisecond} // for Keptn, too: it gives a task up that nobody starts for ten minutes
 	f, c, _ := behind(t, clock, everyKind(), nil, func(o *gateway.Options) {
 		o.Events.TellAfter, o.Events.CanaryInterval = clock.of(o.Events.TellAfter), 50*time.Millisecond
@@ -93,18 +101,29 @@ func TestPartC(t *testing.T) {
 		}, patience, time.Millisecond)
 	}
 	reach("production", "test", 2)
-	f.Cut("second")
+	f.Cut(away)
 	f.Down("second")
 	during := []string{post(), post()}
 	lives(t, clock.of(15*time.Minute), runs...)
-	reach("production", "deployment", 5) // asked for, and not there
-	f.Heal("second")
+	if away == "second" {
+		reach("production", "deployment", 5) // asked for, and not there
+	}
+	f.Heal(away)
 	for _, shkeptncontext := range append(append(before, during...), post()) {
 		requireOnce(t, c, everyKind(), shkeptncontext)
 	}
 	lives(t, clock.of(time.Minute), runs...)
 
+	requireApart(t, c, map[string][]string{"first": {"dev", "hardening"}, "second": {"production"}}, map[string]string{
+		"helm-service": "deployment", "sdk-service": "test", "far-service": "release", "far-sdk-service": "check", "script-service": "promote",
+	})
 	for _, w := range []*crew{first, second} {
+		select {
+		case <-w.script.ended:
+			require.Fail(t, "the script has ended", w.script.said.String())
+		default:
+		}
+		w.script.kill() // before it is looked at what it said
 		require.NotContains(t, w.script.said.String(), " is refused")
 	}
 	all := map[string]int{"dev": n}
@@ -115,9 +134,6 @@ func TestPartC(t *testing.T) {
 	require.Equal(t, map[string]map[string]int{
 		"deployment": all, "test": all, "release": all, "check": all, "promote": all,
 	}, second.did(t))
-	requireApart(t, c, map[string][]string{"first": {"dev", "hardening"}, "second": {"production"}}, map[string]string{
-		"helm-service": "deployment", "sdk-service": "test", "far-service": "release", "far-sdk-service": "check", "script-service": "promote",
-	})
 }
 
 // requireApart requires that the Bridge shows planes with a task each in every
