@@ -201,8 +201,9 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	sinks := append(g.sinks(), p.pull)
 	p.tasks, err = task.New(task.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
-		Send: func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
-		Away: func(s topology.StampID) bool { return p.outbox.Away(s) },
+		Send:   func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
+		Away:   func(s topology.StampID) bool { return p.outbox.Away(s) },
+		Silent: func(s topology.StampID) bool { return p.outbox.Away(s) || g.unheard(p.asker, s) }, TellAfter: g.opts.Events.TellAfter,
 		LetGo: func(ctx context.Context, triggered string) bool {
 			return p.outbox.NoAnswer(ctx, triggered) && p.inbox.LetGo(ctx, triggered)
 		},

@@ -212,6 +212,10 @@ type Events struct {
 	ReofferAfter time.Duration `yaml:"reofferAfter"`
 	// ReofferTimes is how often that is done.
 	ReofferTimes int `yaml:"reofferTimes"`
+	// TellAfter is after what time Keptn is told that a task waits for a stamp that
+	// cannot be reached, so that it does not give the sequence up: at most half of
+	// its TASK_STARTED_WAIT_DURATION, which is 10 min. 0 is never.
+	TellAfter time.Duration `yaml:"tellAfter"`
 	// AckTimeout is how long a target may take to store an event before it
 	// counts as away.
 	AckTimeout time.Duration `yaml:"ackTimeout"`
@@ -278,7 +282,7 @@ func DefaultOptions() Options {
 		Rest: Rest{Tunnel: face.TunnelSources, ClusterDomain: "cluster.local", MaxRequest: face.DefaultMaxRequest, IdleTimeout: face.DefaultIdle},
 		Events: Events{
 			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 500_000, MaxWaitingBytes: 1 << 30,
-			DoubtTime: 3 * time.Second, ReofferTimes: 1,
+			DoubtTime: 3 * time.Second, ReofferTimes: 1, TellAfter: 5 * time.Minute,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 		},
 		Planes: defaultPlanes(),
@@ -328,6 +332,9 @@ func (o Options) Validate() error {
 	}
 	if o.Events.MaxWaiting < 1 || o.Events.MaxWaitingBytes < 1 {
 		bad("events.maxWaiting", "%d events of %d bytes is not positive", o.Events.MaxWaiting, o.Events.MaxWaitingBytes)
+	}
+	if o.Events.TellAfter < 0 {
+		bad("events.tellAfter", "%s is negative", o.Events.TellAfter)
 	}
 	if o.Events.DoubtTime <= 0 || o.Events.ReofferAfter < 0 || o.Events.ReofferTimes < 0 {
 		bad("events.doubtTime", "%s, and reofferAfter %s, reofferTimes %d, are out of range", o.Events.DoubtTime, o.Events.ReofferAfter, o.Events.ReofferTimes)

@@ -108,3 +108,17 @@ func way(v *topology.View, to topology.StampID, links []LinkStatus) string {
 	}
 	return fmt.Sprintf("%s link to %s at %s", best.Kind, best.Peer, best.Addr)
 }
+
+// unheard reports whether no canary has come back from a stamp for too long.
+func (g *Gateway) unheard(asker *canary.Asker, id topology.StampID) bool {
+	if asker == nil {
+		return false
+	}
+	now := time.Now()
+	for _, p := range asker.Peers() {
+		if p.Stamp == id {
+			return p.Age(now) > staleAfter*g.opts.Events.CanaryInterval
+		}
+	}
+	return false
+}

@@ -43,10 +43,10 @@ func (r *Registry) onEdit(w http.ResponseWriter, req *http.Request, id, sub stri
 		s.ID = newUUID()
 	}
 	rec, _ := r.record(id)
-	s.Filter = union(r.scopes(rec.Asked.Name)).narrow(s.Filter)
+	s.Filter = union(r.scopes(rec.Asked.Name)).about(s.Event).narrow(s.Filter)
 	err := r.edit(req.Context(), id, func(ctx context.Context, a *api, remote string, sc scope) error {
 		is := s
-		is.Filter = sc.narrow(s.Filter)
+		is.Filter = sc.about(s.Event).narrow(s.Filter)
 		return a.put(ctx, remote, is)
 	}, func(own []Subscription) []Subscription {
 		if i := slices.IndexFunc(own, func(o Subscription) bool { return o.ID == s.ID }); i >= 0 {

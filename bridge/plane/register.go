@@ -130,7 +130,7 @@ func own(asked []Subscription, s scope) []Subscription {
 	out := []Subscription{}
 	for _, a := range asked {
 		if a.Event != "" { // Keptn stores it, and nothing ever matches
-			out = append(out, Subscription{ID: newUUID(), Event: a.Event, Filter: s.narrow(a.Filter)})
+			out = append(out, Subscription{ID: newUUID(), Event: a.Event, Filter: s.about(a.Event).narrow(a.Filter)})
 		}
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -65,6 +66,15 @@ func owned(view *topology.View, cp *topology.ControlPlane, projects []string) (o
 	return out, len(out) > 0
 }
 
+// about returns what of s counts for a subscription. What becomes of projects and
+// services is of no stage, and a filter by stages would let nothing of it through.
+func (s scope) about(event string) scope {
+	if bridge.Classify(event) == bridge.KindLifecycle {
+		s.stages = nil
+	}
+	return s
+}
+
 // fingerprint tells one scope from another; parseScope reads it.
 func (s scope) fingerprint() string {
 	return strings.Join(s.projects, ",") + "|" + strings.Join(s.stages, ",")
@@ -82,14 +92,14 @@ func parseScope(text string) (s scope, ok bool) {
 	return scope{projects: list(projects), stages: list(stages)}, ok
 }
 
-// move returns the filter of a subscription whose plane asked for asked, where was
+// move returns the filter of a subscription to event whose plane asked for asked, where was
 // has become s. A filter that is what was made of asked becomes what is made of
 // it now; one that somebody has edited only gets narrower.
-func (s scope) move(f, asked Filter, was string) Filter {
-	if old, ok := parseScope(was); ok && was != s.fingerprint() && f.equal(old.narrow(asked)) {
-		return s.narrow(asked)
+func (s scope) move(event string, f, asked Filter, was string) Filter {
+	if old, ok := parseScope(was); ok && was != s.fingerprint() && f.equal(old.about(event).narrow(asked)) {
+		return s.about(event).narrow(asked)
 	}
-	return s.narrow(f)
+	return s.about(event).narrow(f)
 }
 
 func add(list []string, more ...string) []string {

@@ -68,13 +68,28 @@ func TestNarrow(t *testing.T) {
 	require.Equal(t, Filter{[]string{}, []string{}, []string{}}, scope{}.narrow(Filter{}))
 }
 
+// TestLifeCycleHasNoStage: a filter by stages would hide it.
+func TestLifeCycleHasNoStage(t *testing.T) {
+	s := scope{projects: []string{"a"}, stages: []string{"dev"}}
+	for event, want := range map[string][]string{
+		"sh.keptn.event.service.delete.finished": {}, "sh.keptn.event.project.*.finished": {}, "sh.keptn.event.service.triggered": {"dev"},
+		"sh.keptn.event.deployment.triggered": {"dev"}, "sh.keptn.event.>": {"dev"},
+	} {
+		require.Equal(t, Filter{[]string{"a"}, want, []string{}}, s.about(event).narrow(Filter{}), event)
+	}
+	require.Equal(t, []string{"x"}, s.about("sh.keptn.event.service.delete.finished").narrow(Filter{Stages: []string{"x"}}).Stages)
+	was := scope{projects: []string{"b"}, stages: []string{"dev"}}
+	const event = "sh.keptn.event.service.delete.finished"
+	require.Equal(t, Filter{[]string{"a"}, []string{}, []string{}}, s.move(event, was.about(event).narrow(Filter{}), Filter{}, was.fingerprint()))
+}
+
 // TestMove: a filter follows the topology as long as nobody has edited it.
 func TestMove(t *testing.T) {
 	was, is := scope{stages: []string{"dev"}}, scope{stages: []string{"dev", "hardening"}}
-	require.Equal(t, []string{"dev", "hardening"}, is.move(was.narrow(Filter{}), Filter{}, was.fingerprint()).Stages)
+	require.Equal(t, []string{"dev", "hardening"}, is.move("", was.narrow(Filter{}), Filter{}, was.fingerprint()).Stages)
 	edited := Filter{Stages: []string{"dev"}, Services: []string{"carts"}}
-	require.Equal(t, edited.Stages, is.move(edited, Filter{}, was.fingerprint()).Stages)
-	require.Equal(t, []string{"dev"}, is.move(was.narrow(Filter{}), Filter{}, is.fingerprint()).Stages, "somebody has edited it since")
+	require.Equal(t, edited.Stages, is.move("", edited, Filter{}, was.fingerprint()).Stages)
+	require.Equal(t, []string{"dev"}, is.move("", was.narrow(Filter{}), Filter{}, is.fingerprint()).Stages, "somebody has edited it since")
 }
 
 func TestEditable(t *testing.T) {

@@ -45,7 +45,7 @@ func (r *Registry) rescope(ctx context.Context, id string) {
 		is := r.scopeOf(rec)
 		for i, s := range rec.Own {
 			asked, _ := rec.asked(s)
-			rec.Own[i].Filter = is.move(s.Filter, asked, rec.Scope)
+			rec.Own[i].Filter = is.move(s.Event, s.Filter, asked, rec.Scope)
 		}
 		rec.Scope = is.fingerprint()
 		return rec
@@ -207,7 +207,7 @@ func (w *work) register(ctx context.Context) error {
 	subs := []Subscription{}
 	if !w.rec.Shown && !w.rec.registered() {
 		for _, s := range w.rec.Own {
-			subs = append(subs, Subscription{Event: s.Event, Filter: w.scope.narrow(s.Filter)})
+			subs = append(subs, Subscription{Event: s.Event, Filter: w.scope.about(s.Event).narrow(s.Filter)})
 		}
 	}
 	got, err := w.create(ctx, subs)
@@ -253,9 +253,9 @@ func (w *work) reconcile(ctx context.Context, got Integration, lost bool) error 
 	w.is.ID = got.ID
 	for _, s := range got.Subscriptions {
 		is := s
-		is.Filter = w.scope.narrow(s.Filter)
+		is.Filter = w.scope.about(s.Event).narrow(s.Filter)
 		if asked, ok := w.rec.asked(s); ok {
-			is.Filter = w.scope.move(s.Filter, asked, w.was.Scope)
+			is.Filter = w.scope.move(s.Event, s.Filter, asked, w.was.Scope)
 		}
 		if !is.Filter.equal(s.Filter) {
 			if err := w.api.put(ctx, got.ID, is); err != nil {
@@ -266,7 +266,7 @@ func (w *work) reconcile(ctx context.Context, got Integration, lost bool) error 
 		w.is.Subscriptions = append(w.is.Subscriptions, is)
 	}
 	for _, s := range w.missing(lost) {
-		s.Filter = w.scope.narrow(s.Filter)
+		s.Filter = w.scope.about(s.Event).narrow(s.Filter)
 		if err := w.api.put(ctx, got.ID, s); err != nil {
 			return err
 		}

@@ -27,6 +27,9 @@ func (ts *Tasks) Admit(ctx context.Context, from, standsFor topology.StampID, e 
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if t == nil {
+		if a.Ours && a.Kind == KindOther {
+			return bridge.Verdict{Do: bridge.Drop}, nil // it waits no more
+		}
 		return ts.stray(a, e), nil
 	}
 	now, before := time.Now(), len(t.held)

@@ -115,9 +115,15 @@ func (t *Task) hold(seq uint64) {
 	t.held[seq] = true
 }
 
-// ours takes an answer that this gateway wrote at a deadline. It was stored
-// behind whatever the stamp itself had sent by then, which therefore wins.
+// ours takes an answer that this gateway wrote, at a deadline or about a task that
+// waits. It was stored behind whatever the stamp itself had sent by then, which therefore wins.
 func (t *Task) ours(s *Seat, a Answer, now time.Time) bridge.Verdict {
+	if a.Kind == KindOther {
+		if t.begun() {
+			return bridge.Verdict{Do: bridge.Drop} // it waits no more
+		}
+		return bridge.Verdict{}
+	}
 	p := s.plane(a.Source)
 	switch {
 	case a.Kind == KindStarted && s.State != Asked && p.Started != a.Key:

@@ -67,7 +67,7 @@ func (t *Task) begun() bool {
 // absent answers for a stamp whose planes have not started.
 func (t *Task) absent(stamp topology.StampID) Order {
 	return Order{
-		Stamp: stamp, Source: "ringway/" + string(stamp), Start: true, Errored: true,
+		Stamp: stamp, Source: sourceOf(stamp), Start: true, Errored: true,
 		Why: fmt.Sprintf("stamp %s did not start the task within %s, the deadline of rule %s", stamp, t.Deadline, t.Rule),
 	}
 }
@@ -113,3 +113,6 @@ func (t *Task) Decline(stamp topology.StampID) (changed bool) {
 	}
 	return false
 }
+
+// sourceOf is who speaks in a stamp's name.
+func sourceOf(stamp topology.StampID) string { return "ringway/" + string(stamp) }

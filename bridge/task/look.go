@@ -240,25 +240,8 @@ func (ts *Tasks) put(ctx context.Context, t *Task, o Order, w written, now time.
 	if recent {
 		return nil
 	}
-	me := ts.cfg.Me
-	m := nats.NewMsg(bridge.EventSubject(me, me, bridge.KeyOf(w.ID, w.Type, w.Type)))
-	m.Data = w.Body
-	m.Header = nats.Header{
-		bridge.HeaderSubject: {w.Type}, bridge.HeaderOrigin: {string(me)}, bridge.HeaderFor: {string(o.Stamp)},
-		bridge.HeaderHop: {string(me) + ":0"}, bridge.HeaderCaptured: {now.UTC().Format(time.RFC3339Nano)},
-		bridge.HeaderMode: {bridge.ModeWait}, bridge.HeaderRule: {"deadline"},
-	}
-	js, err := jetstream.New(ts.cfg.Fed, jetstream.WithDefaultTimeout(2*attemptTimeout))
-	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
-	}
-	_, err = js.PublishMsg(ctx, m)
-	var api *jetstream.APIError
-	if errors.As(err, &api) && strings.Contains(api.Description, "maximum messages per subject") {
-		err = nil // written before
-	}
-	if err != nil {
-		return fmt.Errorf("answer for stamp %s: %w", o.Stamp, err)
+	if err := ts.inject(ctx, o.Stamp, w, "deadline", now); err != nil {
+		return err
 	}
 	action := "warning"
 	if o.Errored {
@@ -271,6 +254,31 @@ func (ts *Tasks) put(ctx context.Context, t *Task, o Order, w written, now time.
 	if first {
 		ts.metrics.deadlines.WithLabelValues(action).Inc()
 		ts.cfg.Log.Warn("answered for a stamp that missed its deadline", "peer", o.Stamp, "task", t.ID, "subject", w.Type, "reason", o.Why)
+	}
+	return nil
+}
+
+// inject stores an event about a stamp's task in RW_IN, once.
+func (ts *Tasks) inject(ctx context.Context, stamp topology.StampID, w written, rule string, now time.Time) error {
+	me := ts.cfg.Me
+	m := nats.NewMsg(bridge.EventSubject(me, me, bridge.KeyOf(w.ID, w.Type, w.Type)))
+	m.Data = w.Body
+	m.Header = nats.Header{
+		bridge.HeaderSubject: {w.Type}, bridge.HeaderOrigin: {string(me)}, bridge.HeaderFor: {string(stamp)},
+		bridge.HeaderHop: {string(me) + ":0"}, bridge.HeaderCaptured: {now.UTC().Format(time.RFC3339Nano)},
+		bridge.HeaderMode: {bridge.ModeWait}, bridge.HeaderRule: {rule},
+	}
+	js, err := jetstream.New(ts.cfg.Fed, jetstream.WithDefaultTimeout(2*attemptTimeout))
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	_, err = js.PublishMsg(ctx, m)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && strings.Contains(api.Description, "maximum messages per subject") {
+		err = nil // written before
+	}
+	if err != nil {
+		return fmt.Errorf("answer for stamp %s: %w", stamp, err)
 	}
 	return nil
 }

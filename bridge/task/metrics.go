@@ -12,6 +12,7 @@ type metrics struct {
 	offers    *prometheus.CounterVec
 	declined  *prometheus.CounterVec
 	deadlines *prometheus.CounterVec
+	told      *prometheus.CounterVec
 }
 
 // newMetrics registers with r. A nil r makes metrics that nobody sees.
@@ -42,5 +43,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "ringway_task_deadlines_total",
 			Help: "Answers written in a stamp's name, by how (errored or warning), and tasks set aside that no stamp took (dead-letter).",
 		}, []string{"action"}),
+		told: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "ringway_task_waits_told_total",
+			Help: "Tasks of which the control plane was told that they wait for a stamp that cannot be reached.",
+		}, []string{"to"}),
 	}
 }

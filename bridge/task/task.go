@@ -40,6 +40,7 @@ type Task struct {
 
 	held  map[uint64]bool // sequences in RW_IN of answers that wait
 	noted bool            // RW_TASK says who was asked
+	told  bool            // Keptn was told that it waits for a stamp that cannot be reached
 	own   bool            // RW_TASK may have a message about this task alone, under way
 }
 

@@ -47,6 +47,12 @@ type Config struct {
 	Router func() *bridge.Router
 	Send   func(context.Context, Offer) error // puts an offer on its way
 	Away   func(topology.StampID) bool        // whether a stamp does not answer
+	// Silent reports whether nothing gets through to a stamp, also if nothing is
+	// being sent to it. nil is Away.
+	Silent func(topology.StampID) bool
+	// TellAfter is after what time Keptn is told that a task waits for a stamp that
+	// is Silent; 0 is never.
+	TellAfter time.Duration
 	// LetGo reports whether no plane of this stamp has answered a task of
 	// another stamp, or will, and lets go of it.
 	LetGo       func(ctx context.Context, triggered string) bool
@@ -65,6 +71,8 @@ type Tasks struct {
 	wake    chan struct{} // one place: something was released
 
 	noteWake chan struct{} // one place: there are notes
+
+	tellAt time.Time // when to look for tasks that wait; of Run alone
 
 	wg sync.WaitGroup // of what waits for a store
 
@@ -100,6 +108,9 @@ func New(cfg Config) (*Tasks, error) {
 	if cfg.MaxWait == 0 {
 		cfg.MaxWait = 72 * time.Hour
 	}
+	if cfg.Silent == nil {
+		cfg.Silent = cfg.Away
+	}
 	return &Tasks{
 		cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), noteWake: make(chan struct{}, 1),
 		over: map[string]struct{}{},
@@ -132,6 +143,7 @@ func (ts *Tasks) Run(ctx context.Context, ready func()) error {
 		case now := <-clock.C:
 			ts.check(ctx)
 			ts.look(ctx, now)
+			ts.tell(ctx, now)
 			ts.compact(ctx)
 		}
 	}
