@@ -2,10 +2,26 @@ package plane
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+// TestRefuse: whoever may try again is told when, and what is too long is not
+// called malformed.
+func TestRefuse(t *testing.T) {
+	w := httptest.NewRecorder()
+	refuse(w, http.StatusServiceUnavailable, "away")
+	require.Equal(t, "5", w.Header().Get("Retry-After"))
+	w = httptest.NewRecorder()
+	refuse(w, http.StatusNotFound, "none")
+	require.Empty(t, w.Header().Get("Retry-After"))
+	w = httptest.NewRecorder()
+	require.False(t, read(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"name":"too long"}`)), 8, &Integration{}))
+	require.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
+}
 
 // TestRefusal: what a control plane says is told from what those on the way say,
 // and where it wants another token, whoever reads the log learns where to look.

@@ -1,6 +1,7 @@
 package face
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -31,10 +32,14 @@ func Answer(w http.ResponseWriter, code int, reason, message string) {
 }
 
 func answerAs(w http.ResponseWriter, contentType string, code int, reason, message string) {
-	b, _ := json.Marshal(struct { // a number and a text
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // it is read by people: <stamp>
+	_ = enc.Encode(struct {  // a number and a text
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}{code, message})
+	b := bytes.TrimSuffix(body.Bytes(), []byte{'\n'})
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))

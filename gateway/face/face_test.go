@@ -212,6 +212,7 @@ func TestNamesOfServices(t *testing.T) {
 		res, body := ask(t, f.Addr(), "GET /v1/x%2F?a HTTP/1.1\nHost: "+host+"\nConnection: close\n\n")
 		if want == "" {
 			require.Equal(t, http.StatusNotFound, res.StatusCode, "%s: %s", host, body)
+			require.Contains(t, body, "/t/<stamp>/<target>/, or Host names a service of Keptn, which \\\""+host)
 			continue
 		}
 		require.Equal(t, " "+want+" GET /v1/x%2F?a false", body, host)

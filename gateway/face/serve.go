@@ -41,7 +41,8 @@ func (f *Face) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("healthy\n")) // whoever asked may be gone
 	case kindName, kindNone:
 		defer f.count(w, kindNone, time.Now())
-		f.refuse(w, kindNone, http.StatusNotFound, reasonNowhere, "nothing is served at this path: it is below /api/, /p/<plane>/api/ or /t/<stamp>/<target>/")
+		f.refuse(w, kindNone, http.StatusNotFound, reasonNowhere, fmt.Sprintf("nothing is served at this path: "+
+			"it is below /api/, /p/<plane>/api/ or /t/<stamp>/<target>/, or Host names a service of Keptn, which %.100q does not", r.Host))
 	}
 }
 
