@@ -14,6 +14,7 @@ import (
 const (
 	reasonNowhere  = "not-found"  // 404: nothing is served at this path
 	reasonToken    = "token"      // 401: none, or a wrong one
+	reasonClosed   = "closed"     // 401: there are no tokens
 	reasonLimited  = "limited"    // 429: too many wrong ones
 	reasonSource   = "source"     // 403: the address may not connect without a token
 	reasonDenied   = "denied"     // 403: Keptn's own gateway denies it, too

@@ -180,11 +180,19 @@ func TestPublicAPIIsClosedWithoutTokens(t *testing.T) {
 	f := start(t, nil)
 	res, body := ask(t, f.Addr(), line("GET /api/v1/metadata"))
 	require.Equal(t, http.StatusUnauthorized, res.StatusCode, body)
+	for range 5 {
+		res, body = ask(t, f.Addr(), line("GET /api/v1/metadata", "X-Token: any"))
+		require.Equal(t, http.StatusUnauthorized, res.StatusCode, body)
+		require.Equal(t, "closed", res.Header.Get("Ringway-Reason"), "there is nothing to guess, and the person at the other end has to learn it")
+	}
 	open := start(t, func(c *face.Config) { c.Anonymous = true })
 	_, body = ask(t, open.Addr(), line("GET /p/x/api/v1/metadata"))
 	require.Equal(t, "x api-service GET /v1/metadata true", body)
-	res, _ = ask(t, open.Addr(), line("GET /api/v1/metadata", "X-Token: any"))
-	require.Equal(t, http.StatusUnauthorized, res.StatusCode, "who shows a token is held to it")
+	_, body = ask(t, open.Addr(), line("GET /p/x/api/v1/metadata", "X-Token: any"))
+	require.Equal(t, "x api-service GET /v1/metadata true", body, "Keptn's clients show one whether it is asked for or not")
+	both := start(t, func(c *face.Config) { c.Anonymous, c.Tokens = true, tokens(t, map[string]string{"x": "tx"}) })
+	res, _ = ask(t, both.Addr(), line("GET /api/v1/metadata", "X-Token: any"))
+	require.Equal(t, http.StatusUnauthorized, res.StatusCode, "who shows a token is held to it where there are some")
 	far := start(t, func(c *face.Config) {
 		c.Anonymous = true
 		c.Sources = func() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }

@@ -84,7 +84,7 @@ func (f *Face) servePublic(w http.ResponseWriter, r *http.Request, p place) {
 func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane string, ok bool) {
 	source := sourceOf(r.RemoteAddr)
 	shown := r.Header.Get(headerToken)
-	if shown == "" && f.cfg.Anonymous && f.mayConnect(source) {
+	if (shown == "" || f.tokens == nil) && f.cfg.Anonymous && f.mayConnect(source) {
 		if foreign(r) {
 			f.refuse(w, p.kind, http.StatusForbidden, reasonOrigin, saysOrigin)
 			return "", false
@@ -93,7 +93,7 @@ func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane str
 	}
 	plane, verdict := f.check(r, shown, p.plane)
 	switch verdict {
-	case reasonToken:
+	case reasonToken, reasonClosed:
 		if p.call.Service != call.API {
 			f.metrics.refused.WithLabelValues(string(p.kind), verdict).Inc()
 			answerAs(w, "text/plain", http.StatusUnauthorized, verdict, saysNginx)
@@ -116,12 +116,15 @@ func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane str
 // check returns whose token is shown, or why that is not told. If plane is not
 // empty it must be its.
 func (f *Face) check(r *http.Request, shown, plane string) (is, refused string) {
+	if f.tokens == nil {
+		return "", reasonClosed // nothing can be guessed
+	}
 	now := time.Now()
 	a := attempt{source: counted(sourceOf(r.RemoteAddr))}
-	if plane != "" && f.tokens != nil && f.tokens.has(plane, now) {
+	if plane != "" && f.tokens.has(plane, now) {
 		a.plane = plane
 	}
-	if f.tokens != nil && shown != "" {
+	if shown != "" {
 		if is, ok := f.tokens.plane(shown, plane, now); ok && f.limit.succeeded(a, is, now) {
 			return is, ""
 		}
