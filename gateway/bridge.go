@@ -178,7 +178,7 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 
 func (g *Gateway) makeLive(c *conns) (*live.Carrier, error) {
 	return live.New(live.Config{
-		Me: g.opts.Stamp, Relay: c.relay, Fed: c.fed, Deliver: c.deliver, Router: g.Router,
+		Me: g.opts.Stamp, Relay: c.relay, Fed: c.fed, Deliver: c.deliver, MaxPayload: c.external.maxPayload, Router: g.Router,
 		Log: g.log.With("component", "live"), Metrics: g.reg,
 	})
 }
@@ -214,6 +214,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	}
 	p.inbox, err = inbox.New(inbox.Config{
 		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks, Sinks: sinks,
+		MaxPayload:  c.external.maxPayload,
 		Subscribers: subscribers, Ready: g.planesReady, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,

@@ -122,6 +122,28 @@ func TestTargetsOfTheTopology(t *testing.T) {
 	require.NotContains(t, g.unknownTargets(seenFrom(t, "two")).Error(), "api-service")
 }
 
+// TestAccessOfAControlPlane: one token does for polling and for calls, and a
+// target may have another.
+func TestAccessOfAControlPlane(t *testing.T) {
+	g := &Gateway{opts: DefaultOptions()}
+	g.opts.ControlPlanes = map[string]ControlPlane{"rest": {TokenFile: "token", CA: "ca", Cert: "cert", Key: "key"}}
+	one := func() tunnel.Target {
+		ts := g.targets(seenFrom(t, "two"))
+		require.Len(t, ts, 1)
+		return ts[0]
+	}
+	require.Equal(t, map[string]string{"x-token": "token"}, one().Credentials)
+	require.Equal(t, []string{"ca", "cert", "key"}, []string{one().CA, one().Cert, one().Key})
+	other := map[string]string{"x-token": "other"}
+	g.opts.Targets = map[string]TargetFiles{"keptn-rest-api-service": {Credentials: other, CA: "mine"}}
+	require.Equal(t, other, one().Credentials)
+	require.Equal(t, "mine", one().CA)
+	require.Empty(t, g.targets(seenFrom(t, "one"))[0].Credentials, "another control plane")
+	g.opts.Targets = nil
+	require.NoError(t, g.unknownTargets(seenFrom(t, "two")))
+	require.ErrorContains(t, g.unknownTargets(seenFrom(t, "one")), "control plane rest,")
+}
+
 // answers is a call.Handler.
 type answers struct{ plane string }
 

@@ -89,6 +89,15 @@ func (g *Gateway) external() (*clientele, error) {
 	return &clientele{nc: nc, log: g.log, heard: map[string]time.Time{}, last: map[[2]string][]inbox.Subscriber{}}, nil
 }
 
+// maxPayload returns how long a message the external NATS takes, in bytes; 0 if
+// that is not known, or there is none.
+func (c *clientele) maxPayload() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.nc.MaxPayload()
+}
+
 func (c *clientele) close() {
 	if c != nil {
 		c.nc.Close()

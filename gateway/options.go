@@ -36,8 +36,9 @@ type Options struct {
 	// control plane $JS.API.STREAM.INFO.keptn, $JS.API.CONSUMER.*.keptn.> and
 	// $JS.API.CONSUMER.MSG.NEXT.keptn.>.
 	ExternalCredentials string `yaml:"externalCredentials"`
-	// ControlPlanes says with what the control planes are called that the
-	// topology has this stamp poll (api.poll), by their names.
+	// ControlPlanes says with what the APIs of this stamp's control planes are
+	// called, by their names: to poll them (api.poll) and for the calls of
+	// clients and planes. What targets says of them comes first.
 	ControlPlanes map[string]ControlPlane `yaml:"controlPlanes"`
 	// Pull tunes how they are polled.
 	Pull Pull `yaml:"pull"`

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/ringway/ringway/gateway/face"
 	"github.com/ringway/ringway/topology"
@@ -32,7 +33,7 @@ func (o Options) validateREST(bad func(key, format string, args ...any)) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Names)) {
 		if name != face.AllNames && name != "configuration-service" && !slices.Contains(topology.KeptnServices, name) {
-			bad("rest.names", "%q is not * and not one of configuration-service, %v", name, topology.KeptnServices)
+			bad("rest.names", "%q is not * and not one of configuration-service, %s", name, strings.Join(topology.KeptnServices, ", "))
 		}
 		if _, _, err := net.SplitHostPort(r.Names[name]); err != nil {
 			bad("rest.names."+name, "%q is not host:port", r.Names[name])

@@ -17,7 +17,7 @@ import (
 // them.
 func (g *Gateway) makePoll(c *conns) (*poll.Server, error) {
 	return poll.New(poll.Config{
-		Me: g.opts.Stamp, Relay: c.relay, Deliver: c.deliver, Router: g.Router, Planes: g.pollPlanes(), Control: g.upstream,
+		Me: g.opts.Stamp, Relay: c.relay, Deliver: c.deliver, MaxPayload: c.external.maxPayload, Router: g.Router, Planes: g.pollPlanes(), Control: g.upstream,
 		View: func() *topology.View { return g.force.Load().view },
 		Active: func() bool {
 			l := g.lease.Load()

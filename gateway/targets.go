@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -77,12 +78,12 @@ func (g *Gateway) targets(v *topology.View) []tunnel.Target {
 		if c.API != nil {
 			t := keptn
 			t.Name, t.Upstream, t.Rules = c.PublicTarget(), c.API, tunnel.KeptnRules()
-			out = append(out, g.withFiles(t))
+			out = append(out, g.withAccess(c.Name, g.withFiles(t)))
 		}
 		for _, service := range slices.Sorted(maps.Keys(c.Services)) {
 			t := keptn
 			t.Name, t.Upstream, t.Rules = c.ServiceTarget(service), c.Services[service], tunnel.KeptnServiceRules(service)
-			out = append(out, g.withFiles(t))
+			out = append(out, g.withAccess(c.Name, g.withFiles(t)))
 		}
 	}
 	return out
@@ -96,13 +97,36 @@ func (g *Gateway) withFiles(t tunnel.Target) tunnel.Target {
 	return t
 }
 
-// unknownTargets reports files of targets that the stamp does not serve: most
-// likely they are misspelt, and one is served without them.
+// withAccess adds what gateway.yaml says of a control plane to a target that is
+// its API, where the target has nothing of its own: whoever polls it would
+// otherwise have to write the same token down twice.
+func (g *Gateway) withAccess(control string, t tunnel.Target) tunnel.Target {
+	a, ok := g.opts.ControlPlanes[control]
+	if !ok {
+		return t
+	}
+	t.CA = cmp.Or(t.CA, a.CA)
+	if t.Cert == "" && t.Key == "" {
+		t.Cert, t.Key = a.Cert, a.Key
+	}
+	if len(t.Credentials) == 0 && a.TokenFile != "" {
+		t.Credentials = map[string]string{"x-token": a.TokenFile}
+	}
+	return t
+}
+
+// unknownTargets reports files of targets and control planes that the stamp does
+// not have: most likely they are misspelt, and one is served without them.
 func (g *Gateway) unknownTargets(v *topology.View) error {
 	var bad []error
 	for _, name := range slices.Sorted(maps.Keys(g.opts.Targets)) {
 		if t := v.Target(v.Me.ID, name); t == nil && impliedBy(v, v.Me.ID, name) == nil {
 			bad = append(bad, errors.New("gateway.yaml has files of target "+name+", which the topology does not know in this stamp"))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(g.opts.ControlPlanes)) {
+		if !slices.ContainsFunc(v.ControlPlanes, func(c *topology.ControlPlane) bool { return c.Name == name && c.Stamp == v.Me.ID }) {
+			bad = append(bad, errors.New("gateway.yaml has files of control plane "+name+", which the topology does not know in this stamp"))
 		}
 	}
 	return errors.Join(bad...)

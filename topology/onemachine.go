@@ -8,7 +8,8 @@ import (
 
 // OneMachine changes the Spec so that all of it can run on one machine, for a
 // look at it: clients of an external NATS become embedded, proxies are left
-// out, every stamp has one replica. It returns a note for each change.
+// out, every stamp has one replica, and the APIs of control planes are left alone.
+// It returns a note for each change.
 func (s *Spec) OneMachine() []string {
 	var notes []string
 	for _, d := range s.stampSpecs() {
@@ -24,6 +25,13 @@ func (s *Spec) OneMachine() []string {
 			notes = append(notes, fmt.Sprintf("%s: runs 1 replica of %d", d.name, *d.replicas))
 		}
 		*d.replicas = 0
+	}
+	for i := range s.ControlPlanes {
+		c := &s.ControlPlanes[i]
+		if c.API.URL != "" || len(c.API.Services) > 0 {
+			notes = append(notes, c.Name+": the API of the real one is left alone")
+			c.API = APISpec{}
+		}
 	}
 	return notes
 }

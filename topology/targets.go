@@ -18,6 +18,9 @@ var KeptnServices = []string{
 // api checks where a control plane's API is.
 func (c *compiler) api(path string, e *APISpec, p *ControlPlane) {
 	p.API = c.url(path+".url", e.URL, "http", "https")
+	if p.API != nil && !strings.HasSuffix(strings.TrimRight(p.API.Path, "/"), "/api") {
+		c.warn(path+".url", "write the whole of it, such as https://keptn.example.com/api", "does not end in /api, as the public API of Keptn does")
+	}
 	p.Poll = e.Poll != nil && *e.Poll
 	for _, name := range slices.Sorted(maps.Keys(e.Services)) {
 		at := path + ".services." + name

@@ -94,6 +94,9 @@ func (in *Inbox) judge(ctx context.Context, a arrival) error {
 	if why != bridge.ReasonNone {
 		return in.bury(ctx, a, why, nil)
 	}
+	if size, most := message(a).Size(), in.maxPayload(); most > 0 && int64(size) > most {
+		return in.bury(ctx, a, bridge.ReasonTooLarge, []string{fmt.Sprintf("%d bytes with headers, the NATS of the stamp takes %d", size, most)})
+	}
 	if done, err := in.admit(ctx, a, e); done || err != nil {
 		return err
 	}
@@ -107,6 +110,13 @@ func (in *Inbox) judge(ctx context.Context, a arrival) error {
 		return in.claim(a, time.Now())
 	}
 	return in.offer(ctx, a)
+}
+
+func (in *Inbox) maxPayload() int64 {
+	if in.cfg.MaxPayload == nil {
+		return 0
+	}
+	return in.cfg.MaxPayload()
 }
 
 // read makes an arrival of a stored message.

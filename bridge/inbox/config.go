@@ -41,6 +41,10 @@ type Config struct {
 	// Unanswered reports whether it is sure that no plane of this stamp has
 	// answered a task. nil is never known to have.
 	Unanswered func(triggered string) bool
+	// MaxPayload returns how long a message, with its headers, the NATS of the
+	// stamp's clients takes, in bytes; 0 is as long as the local server. A
+	// longer one would cut the leafnode and be lost. nil is always 0.
+	MaxPayload func() int64
 	// Sinks get a copy of what they want, before the stamp's clients. nil is
 	// none.
 	Sinks []bridge.Sink

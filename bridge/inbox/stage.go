@@ -74,8 +74,8 @@ func (in *Inbox) publishStaged(ctx context.Context) error {
 	return nil
 }
 
-// publish gives an event to the stamp's clients.
-func (in *Inbox) publish(a arrival) error {
+// message returns an event as the stamp's clients get it.
+func message(a arrival) *nats.Msg {
 	m := &nats.Msg{Subject: a.subject, Data: a.body}
 	if isKeptns(a.subject) {
 		// shipyard-controller's own stream drops a repeated id within its
@@ -85,7 +85,12 @@ func (in *Inbox) publish(a arrival) error {
 			bridge.HeaderOrigin: {string(a.from)},
 		}
 	}
-	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
+	return m
+}
+
+// publish gives an event to the stamp's clients.
+func (in *Inbox) publish(a arrival) error {
+	if err := in.cfg.Deliver.PublishMsg(message(a)); err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
 	crash.At(crash.InboxDelivered)

@@ -22,9 +22,13 @@ type Config struct {
 	Relay   *nats.Conn // account RELAY, which hears the stamp's clients
 	Fed     *nats.Conn // account FED
 	Deliver *nats.Conn // account DELIVER
-	Router  func() *bridge.Router
-	Log     *slog.Logger
-	Metrics prometheus.Registerer
+	// MaxPayload returns how long a message, with its headers, the NATS of the
+	// stamp's clients takes, in bytes; 0 is as long as the local server. nil is
+	// always 0.
+	MaxPayload func() int64
+	Router     func() *bridge.Router
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
 }
 
 // queue is the group in which the replicas of a stamp share messages, so that
@@ -136,7 +140,14 @@ func (c *Carrier) receive(m *nats.Msg) {
 		return
 	}
 	c.got.WithLabelValues(string(from)).Inc()
-	if err := c.cfg.Deliver.PublishMsg(&nats.Msg{Subject: subject, Header: m.Header, Data: m.Data}); err != nil {
+	out := &nats.Msg{Subject: subject, Header: m.Header, Data: m.Data}
+	if c.cfg.MaxPayload != nil {
+		if most := c.cfg.MaxPayload(); most > 0 && int64(out.Size()) > most { // it would cut the leafnode
+			c.cfg.Log.Debug("live message lost", "peer", from, "err", nats.ErrMaxPayload)
+			return
+		}
+	}
+	if err := c.cfg.Deliver.PublishMsg(out); err != nil {
 		c.cfg.Log.Debug("live message lost", "peer", from, "err", err)
 	}
 }

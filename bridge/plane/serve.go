@@ -3,6 +3,7 @@ package plane
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -244,6 +245,9 @@ func answer(w http.ResponseWriter, status int, v any) {
 
 // refuse writes an error in the shape of Keptn's.
 func refuse(w http.ResponseWriter, status int, message string) {
+	if status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "5")
+	}
 	answer(w, status, struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
@@ -255,7 +259,12 @@ func refuse(w http.ResponseWriter, status int, message string) {
 func read(w http.ResponseWriter, req *http.Request, limit int64, v any) bool {
 	body := http.MaxBytesReader(w, req.Body, limit)
 	if err := json.NewDecoder(body).Decode(v); err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
+		status := http.StatusBadRequest
+		var big *http.MaxBytesError
+		if errors.As(err, &big) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		refuse(w, status, err.Error())
 		return false
 	}
 	return true

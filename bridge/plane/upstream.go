@@ -110,6 +110,9 @@ func refusal(resp *http.Response, text []byte) error {
 		return errNotFound
 	case resp.StatusCode == http.StatusBadRequest:
 		return fmt.Errorf("control plane refuses: %d: %s", resp.StatusCode, e.Message)
+	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("%w: answer %d: %s: the gateway of its stamp names no token for its API (controlPlanes in gateway.yaml), or a wrong one",
+			errAway, resp.StatusCode, e.Message)
 	}
 	return fmt.Errorf("%w: answer %d: %s", errAway, resp.StatusCode, e.Message)
 }

@@ -48,17 +48,21 @@ type Subscription struct {
 // Config is what a Server needs. Fields without a default are required.
 type Config struct {
 	Me      topology.StampID
-	Relay   *nats.Conn            // account RELAY of the local server, with JetStream
-	Deliver *nats.Conn            // account DELIVER of the local server
-	Router  func() *bridge.Router // the current one
-	View    func() *topology.View // the current one
-	Planes  Planes                // nil: who polls, and for what, is learned from the polls alone
-	Control call.Upstream         // the way to Keptn's API; nil is none
-	Active  func() bool           // whether this replica moves events; nil is always
-	TTL     time.Duration         // how long a task that nobody finishes is open; 0 is 24 h
-	NewsTTL time.Duration         // how long an event that gives no task is open; 0 is 15 min
-	Window  time.Duration         // how long a post that says which event it is is remembered; 0 is 24 h
-	Retry   time.Duration         // how long any other is; 0 is 2 min
+	Relay   *nats.Conn // account RELAY of the local server, with JetStream
+	Deliver *nats.Conn // account DELIVER of the local server
+	// MaxPayload returns how long a message, with its headers, the NATS of the
+	// stamp's clients takes, in bytes; 0 is as long as the local server. nil is
+	// always 0.
+	MaxPayload func() int64
+	Router     func() *bridge.Router // the current one
+	View       func() *topology.View // the current one
+	Planes     Planes                // nil: who polls, and for what, is learned from the polls alone
+	Control    call.Upstream         // the way to Keptn's API; nil is none
+	Active     func() bool           // whether this replica moves events; nil is always
+	TTL        time.Duration         // how long a task that nobody finishes is open; 0 is 24 h
+	NewsTTL    time.Duration         // how long an event that gives no task is open; 0 is 15 min
+	Window     time.Duration         // how long a post that says which event it is is remembered; 0 is 24 h
+	Retry      time.Duration         // how long any other is; 0 is 2 min
 	// Patience is how long a post waits for a store that does not take it, such as one
 	// whose leader is gone: go-sdk drops an answer after three tries. 0 is 10 s.
 	Patience time.Duration

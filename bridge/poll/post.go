@@ -50,13 +50,13 @@ type posted struct {
 // of the first try. It is answered when the event is stored for every stamp that
 // is to get it.
 func (s *Server) servePost(w http.ResponseWriter, r *http.Request, plane string) {
-	limit := s.cfg.Relay.MaxPayload() - overhead
+	limit := s.maxEvent()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var big *http.MaxBytesError
 	switch {
 	case errors.As(err, &big):
 		s.metrics.posts.WithLabelValues(resultRefused).Inc()
-		refuse(w, http.StatusRequestEntityTooLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("event has more than %d bytes", limit))
+		refuse(w, http.StatusRequestEntityTooLarge, http.StatusRequestEntityTooLarge, fmt.Sprintf("event has more than %d bytes", big.Limit)) // of the face, if that is less
 		return
 	case err != nil:
 		s.metrics.posts.WithLabelValues(resultRefused).Inc()
@@ -90,11 +90,34 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request, plane string)
 	}
 }
 
+// maxEvent returns how long an event may be, in bytes.
+func (s *Server) maxEvent() int64 {
+	most := s.cfg.Relay.MaxPayload()
+	if s.cfg.MaxPayload != nil {
+		if there := s.cfg.MaxPayload(); there > 0 {
+			most = min(most, there)
+		}
+	}
+	return most - overhead
+}
+
+// unreadable says what is wrong with a body, without our names for it.
+func unreadable(err error) string {
+	var t *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &t):
+		return err.Error()
+	case t.Field == "":
+		return "it is a JSON " + t.Value + ", and an event is an object"
+	}
+	return t.Field + " is a " + t.Value + ", not a text"
+}
+
 // readPosted reads an event. status is not 0 if it is refused.
 func readPosted(body []byte) (p *posted, status, code int, why string) {
 	p = &posted{}
 	if err := json.Unmarshal(body, p); err != nil {
-		return nil, http.StatusBadRequest, http.StatusBadRequest, "parsing body failed: " + err.Error()
+		return nil, http.StatusBadRequest, http.StatusBadRequest, "parsing body failed: " + unreadable(err)
 	}
 	for _, f := range []struct {
 		name    string

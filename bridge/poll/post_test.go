@@ -156,7 +156,8 @@ func TestPostsThatAreRefused(t *testing.T) {
 		{`{"type":"sh.keptn.event.a.b.triggered","source":"s"}`, 422, 602, "data in body is required"},
 		{`{}`, 422, 602, "data in body is required"},
 		{`{`, 400, 400, "parsing body failed"},
-		{`[]`, 400, 400, "parsing body failed"},
+		{`[]`, 400, 400, "parsing body failed: it is a JSON array, and an event is an object"},
+		{`{"type":5}`, 400, 400, "parsing body failed: type is a number, not a text"},
 		{``, 400, 400, "parsing body failed"},
 		{`{"type":"other","source":"s","data":{}}`, 400, 400, "none of Keptn's"},
 		{`{"type":"sh.keptn.>","source":"s","data":{}}`, 400, 400, "none of Keptn's"},
@@ -189,6 +190,21 @@ func TestPostsThatAreRefused(t *testing.T) {
 	// An endpoint with a slash at its end (contract §6.2).
 	require.Equal(t, http.StatusOK, b.do(http.MethodPost, "/p/x/api//v1/event", finishedBody("1", "1")).status)
 	require.Len(t, b.captured(), 4)
+}
+
+// TestPostIsBoundedByTheOtherNATS: what the NATS that a stamp had before does not
+// take is refused, not lost on the way to it.
+func TestPostIsBoundedByTheOtherNATS(t *testing.T) {
+	b := newStopped(t)
+	b.edit = func(c *poll.Config) { c.MaxPayload = func() int64 { return 16 << 10 } }
+	b.start()
+	body := func(n int) []byte {
+		return []byte(`{"type":"sh.keptn.event.a.b.triggered","source":"s","data":{"x":"` + strings.Repeat("x", n) + `"}}`)
+	}
+	require.Equal(t, http.StatusOK, b.post("x", body(8000)).status)
+	a := b.post("x", body(9000))
+	require.Equal(t, http.StatusRequestEntityTooLarge, a.status)
+	require.Equal(t, "event has more than 8192 bytes", a.Message)
 }
 
 // TestPostWaitsForTheStore: one that is away for a moment is not told to the plane.

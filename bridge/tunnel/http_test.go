@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
@@ -167,6 +168,28 @@ func TestEarlyAnswer(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusForbidden, res.StatusCode)
 	res.Body.Close()
+}
+
+// TestPathOfAnUpstreamIsNotLeft: what lies beside the path of an upstream's URL is
+// not served, however the way up is written.
+func TestPathOfAnUpstreamIsNotLeft(t *testing.T) {
+	w := newWorld(t)
+	up := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(rw, r.RequestURI) }))
+	t.Cleanup(up.Close)
+	w.serveAt(up.URL + "/shown")
+	addr := w.gateway().Listener.Addr().String()
+	for target, want := range map[string]string{
+		"/a%2Fb": "/shown/a%2Fb", "/a/../b": "/shown/a/../b", "/a..": "/shown/a..", "/x?a=../../b": "/shown/x?a=../../b",
+		"/../hidden": "", "/a/../../hidden": "", "/%2e%2e/hidden": "", "/..%2Fhidden": "", "/./../hidden": "", "//../hidden": "",
+	} {
+		res := raw(t, addr, "GET "+target+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		if want == "" {
+			require.True(t, strings.HasPrefix(res, "HTTP/1.1 400 "), "%s: %s", target, res)
+			require.Contains(t, res, "leaves what target up serves")
+			continue
+		}
+		require.True(t, strings.HasSuffix(res, "\r\n\r\n"+want), "%s: %s", target, res)
+	}
 }
 
 // echo is an upstream that changes the protocol and then sends back what it

@@ -89,6 +89,28 @@ func readings(target string) [][]string {
 	return append(out, kept)
 }
 
+// climbs reports whether any reading of the path of a target goes up from where it
+// begins. An upstream's URL may have a path, and what lies beside that is not
+// served.
+func climbs(target string) bool {
+	for _, way := range readings(target) {
+		depth := 0
+		for _, part := range way {
+			switch part {
+			case ".":
+			case "..":
+				depth--
+			default:
+				depth++
+			}
+			if depth < 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func decode(s string) string {
 	if d, err := url.PathUnescape(s); err == nil {
 		return d

@@ -34,6 +34,8 @@ func (s *Server) check(j *job, name string, meta fields) (*upstream, *Error) {
 		return nil, fault(s.cfg.Me, ReasonNoTarget, "the stamp has no target %q", name).before()
 	case target != "*" && (target == "" || target[0] != '/') || method == http.MethodConnect:
 		return nil, fault(s.cfg.Me, ReasonBad, "%s %.80q is not for a tunnel", method, target).before()
+	case climbs(target):
+		return nil, fault(s.cfg.Me, ReasonBad, "%.200q leaves what target %s serves", target, name).before()
 	case !u.Rules.Allow(j.stamp, method, target):
 		return nil, fault(s.cfg.Me, ReasonDenied, "stamp %s may not %s %.200q of target %s", j.stamp, method, target, name).before()
 	case u.NoUpgrade && meta.get(metaUpgrade) != "":

@@ -122,7 +122,11 @@ type adminClient struct{ base string }
 func (c *adminClient) call(ctx context.Context, method, path string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.base, "/")+path, nil)
+	base := strings.TrimSuffix(c.base, "/")
+	if !strings.Contains(base, "://") {
+		base = "http://" + base // as gateway.yaml has it
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, nil)
 	if err != nil {
 		return fmt.Errorf("ask gateway: %w", err)
 	}

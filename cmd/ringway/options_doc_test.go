@@ -56,9 +56,11 @@ func shown(v reflect.Value) string {
 		return ""
 	}
 	if d, ok := v.Interface().(time.Duration); ok {
-		short := strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
-		if d%time.Hour == 0 && d > 0 || d%time.Minute == 0 && d > 0 {
-			return "`" + short + "`"
+		switch {
+		case d%time.Hour == 0:
+			return fmt.Sprintf("`%dh`", d/time.Hour)
+		case d%time.Minute == 0:
+			return fmt.Sprintf("`%dm`", d/time.Minute)
 		}
 	}
 	return fmt.Sprintf("`%v`", v.Interface())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,10 +27,11 @@ func TestPlanesCommand(t *testing.T) {
 	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(all) }))
 	defer srv.Close()
+	admin := srv.URL
 	run := func(args ...string) (string, error) {
 		var out bytes.Buffer
 		cmd := newPlanesCommand()
-		cmd.SetArgs(append(args, "--admin", srv.URL))
+		cmd.SetArgs(append(args, "--admin", admin))
 		cmd.SetOut(&out)
 		cmd.SetErr(&out)
 		err := cmd.ExecuteContext(t.Context())
@@ -52,6 +54,10 @@ func TestPlanesCommand(t *testing.T) {
 	var back []plane.Plane
 	require.NoError(t, json.Unmarshal([]byte(js), &back))
 	require.Len(t, back, 1)
+	admin = strings.TrimPrefix(srv.URL, "http://")
+	same, err := run("list", "--stamp", "us", "-o", "yaml")
+	require.NoError(t, err, "an address as gateway.yaml has it")
+	require.Equal(t, one, same)
 	_, err = run("show", "nobody")
 	require.ErrorContains(t, err, "ringway planes list")
 	_, err = run("list", "-o", "xml")

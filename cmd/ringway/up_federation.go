@@ -32,6 +32,7 @@ const linksWait = time.Minute
 func startFederation(ctx context.Context, cfg federationConfig) (demo.Federation, error) {
 	f, err := federation.New(federation.Config{
 		Topology: cfg.spec, Dir: cfg.dir, Board: upBoard{cfg.board}, Log: cfg.log, Now: time.Now, OneMachine: true,
+		Options: func(o *gateway.Options) { o.Rest.Anonymous = true }, // the URLs that are printed are for anybody here
 	})
 	if err != nil {
 		return nil, err

@@ -220,6 +220,9 @@ func faults(s demo.Summary) []string {
 			out = append(out, fmt.Sprintf("! %d %s", f.n, f.what))
 		}
 	}
+	if s.Foreign > 0 {
+		out = append(out, fmt.Sprintf("%d times an event of yours was seen", s.Foreign))
+	}
 	if s.Unrouted > 0 {
 		out = append(out, fmt.Sprintf("%d of %d tasks had no stamp to go to: their stage takes no such event (see --data)", s.Unrouted, s.Tasks))
 	}

@@ -1,6 +1,7 @@
 package face
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 const (
 	reasonNowhere  = "not-found"  // 404: nothing is served at this path
 	reasonToken    = "token"      // 401: none, or a wrong one
+	reasonClosed   = "closed"     // 401: there are no tokens
 	reasonLimited  = "limited"    // 429: too many wrong ones
 	reasonSource   = "source"     // 403: the address may not connect without a token
 	reasonDenied   = "denied"     // 403: Keptn's own gateway denies it, too
@@ -31,10 +33,14 @@ func Answer(w http.ResponseWriter, code int, reason, message string) {
 }
 
 func answerAs(w http.ResponseWriter, contentType string, code int, reason, message string) {
-	b, _ := json.Marshal(struct { // a number and a text
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // it is read by people: <stamp>
+	_ = enc.Encode(struct {  // a number and a text
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}{code, message})
+	b := bytes.TrimSuffix(body.Bytes(), []byte{'\n'})
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))

@@ -41,7 +41,8 @@ func (f *Face) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("healthy\n")) // whoever asked may be gone
 	case kindName, kindNone:
 		defer f.count(w, kindNone, time.Now())
-		f.refuse(w, kindNone, http.StatusNotFound, reasonNowhere, "nothing is served at this path: it is below /api/, /p/<plane>/api/ or /t/<stamp>/<target>/")
+		f.refuse(w, kindNone, http.StatusNotFound, reasonNowhere, fmt.Sprintf("nothing is served at this path: "+
+			"it is below /api/, /p/<plane>/api/ or /t/<stamp>/<target>/, or Host names a service of Keptn, which %.100q does not", r.Host))
 	}
 }
 
@@ -83,7 +84,7 @@ func (f *Face) servePublic(w http.ResponseWriter, r *http.Request, p place) {
 func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane string, ok bool) {
 	source := sourceOf(r.RemoteAddr)
 	shown := r.Header.Get(headerToken)
-	if shown == "" && f.cfg.Anonymous && f.mayConnect(source) {
+	if (shown == "" || f.tokens == nil) && f.cfg.Anonymous && f.mayConnect(source) {
 		if foreign(r) {
 			f.refuse(w, p.kind, http.StatusForbidden, reasonOrigin, saysOrigin)
 			return "", false
@@ -92,7 +93,7 @@ func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane str
 	}
 	plane, verdict := f.check(r, shown, p.plane)
 	switch verdict {
-	case reasonToken:
+	case reasonToken, reasonClosed:
 		if p.call.Service != call.API {
 			f.metrics.refused.WithLabelValues(string(p.kind), verdict).Inc()
 			answerAs(w, "text/plain", http.StatusUnauthorized, verdict, saysNginx)
@@ -115,12 +116,15 @@ func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane str
 // check returns whose token is shown, or why that is not told. If plane is not
 // empty it must be its.
 func (f *Face) check(r *http.Request, shown, plane string) (is, refused string) {
+	if f.tokens == nil {
+		return "", reasonClosed // nothing can be guessed
+	}
 	now := time.Now()
 	a := attempt{source: counted(sourceOf(r.RemoteAddr))}
-	if plane != "" && f.tokens != nil && f.tokens.has(plane, now) {
+	if plane != "" && f.tokens.has(plane, now) {
 		a.plane = plane
 	}
-	if f.tokens != nil && shown != "" {
+	if shown != "" {
 		if is, ok := f.tokens.plane(shown, plane, now); ok && f.limit.succeeded(a, is, now) {
 			return is, ""
 		}

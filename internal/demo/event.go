@@ -22,6 +22,7 @@ const (
 type head struct {
 	ID          string `json:"id"`
 	Type        string `json:"type"`
+	Source      string `json:"source"`
 	Context     string `json:"shkeptncontext"`
 	TriggeredID string `json:"triggeredid"`
 	Data        struct {

@@ -81,7 +81,7 @@ type way struct {
 }
 
 // strays counts what must not happen.
-type strays struct{ misrouted, unknown, altered, disordered int }
+type strays struct{ misrouted, unknown, foreign, altered, disordered int }
 
 // recentCrossings bounds Ledger.Recent.
 const recentCrossings = 32

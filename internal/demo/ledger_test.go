@@ -89,6 +89,17 @@ func TestLedgerSeesWhatGoesWrong(t *testing.T) {
 	require.False(t, r.Kept())
 }
 
+// TestLedgerKnowsStrangers: whoever points an integration of his own at the
+// federation breaks no promise.
+func TestLedgerKnowsStrangers(t *testing.T) {
+	k := newBook(0)
+	require.Equal(t, demo.Unknown, k.a.Seen([]byte(`{"id":"y","type":"sh.keptn.event.dev.delivery.triggered","source":"my-script"}`)))
+	require.True(t, k.Report().Kept())
+	require.Equal(t, 1, k.Report().Foreign)
+	require.Equal(t, demo.Unknown, k.a.Seen([]byte(`{"id":"z","type":"sh.keptn.event.dev.delivery.triggered","source":"shipyard-controller"}`)))
+	require.False(t, k.Report().Kept())
+}
+
 func TestLedgerSeesOvertaking(t *testing.T) {
 	k := newBook(0)
 	k.control.Sent(event("q", "triggered", ""))

@@ -166,7 +166,11 @@ func (s *Seat) Seen(body []byte) Sighting {
 	defer l.mu.Unlock()
 	r := l.events[h.ID]
 	if err != nil || r == nil || r.Type != h.Type {
-		l.stray.unknown++
+		if err == nil && r == nil && l.stranger(h.Source) {
+			l.stray.foreign++
+		} else {
+			l.stray.unknown++
+		}
 		return Unknown
 	}
 	if maphash.Bytes(l.seed, body) != r.sum {
@@ -194,6 +198,12 @@ func (s *Seat) Seen(body []byte) Sighting {
 		return First
 	}
 	return Local
+}
+
+// stranger reports whether source is nobody of this demonstration: somebody tries
+// it out with events of his own.
+func (l *Ledger) stranger(source string) bool {
+	return source != "" && source != sourceShip && !slices.ContainsFunc(l.seats, func(s *Seat) bool { return s.Name == source })
 }
 
 // Work says that the party is about to answer something; call the function it

@@ -64,6 +64,7 @@ type Report struct {
 	Altered    int         `json:"altered"`    // seen with another body than was sent
 	Disordered int         `json:"disordered"` // overtaken by a later event of the same shkeptncontext
 	Unknown    int         `json:"unknown"`    // seen, but sent by nobody
+	Foreign    int         `json:"foreign"`    // seen, with a source that is nobody here: no fault
 	DelayMS    Delay       `json:"delay_ms"`
 	Pairs      []PairCount `json:"pairs"`
 	Cuts       []Outage    `json:"cuts"`
@@ -101,7 +102,7 @@ func (l *Ledger) Report() Report {
 	r := Report{
 		Totals: l.all.totals(), DelayMS: l.all.delay(),
 		Misrouted: l.stray.misrouted, Altered: l.stray.altered,
-		Disordered: l.stray.disordered, Unknown: l.stray.unknown,
+		Disordered: l.stray.disordered, Unknown: l.stray.unknown, Foreign: l.stray.foreign,
 		Pairs: []PairCount{}, Cuts: []Outage{},
 	}
 	for k, c := range l.pairs {

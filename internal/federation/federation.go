@@ -43,7 +43,8 @@ type Config struct {
 	// changes nothing.
 	Options func(*gateway.Options)
 	// OneMachine runs what cannot be had on one machine differently: clients
-	// of an external NATS embedded, proxies left out, one replica. Notes says
+	// of an external NATS embedded, proxies left out, one replica, no API of a
+	// control plane. Notes says
 	// what.
 	OneMachine bool
 	Log        *slog.Logger

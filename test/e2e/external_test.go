@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +40,30 @@ func TestExternalNATS(t *testing.T) {
 		answer := event(finished, id, "dev", "k")
 		require.NoError(t, client.Publish(finished, answer))
 		require.Equal(t, string(answer), string(keptn.Next().Data))
+	}
+}
+
+// TestTooLongForAnExternalNATS: an event that the NATS of a stamp does not take is
+// set aside with a reason. Given to it, it would cut the leafnode and be lost.
+func TestTooLongForAnExternalNATS(t *testing.T) {
+	ext, leaf := externalNATS(t, func(*server.Options) {})
+	client := ext.Connect()
+	sub, err := client.SubscribeSync(triggered)
+	require.NoError(t, err)
+	require.NoError(t, client.Flush())
+	f := fed.New(t, withExternal(ext, leaf))
+	before := f.Status("tls").Links
+	pad := `"pad":"` + strings.Repeat("x", 1<<20) + `","project"`
+	f.Publish("control", triggered, []byte(strings.Replace(string(event(triggered, "1", "dev", "a")), `"project"`, pad, 1)), event(triggered, "2", "dev", "b"))
+	m, err := sub.NextMsg(fed.Patience)
+	require.NoError(t, err)
+	require.Equal(t, string(event(triggered, "2", "dev", "b")), string(m.Data))
+	var letters []struct{ Reason, Side string }
+	require.NoError(t, json.Unmarshal([]byte(get(t, http.MethodGet, f.Stamp("tls").Gateway().AdminURL()+"/events/dlq")), &letters))
+	require.Len(t, letters, 1)
+	require.Equal(t, "too-large", letters[0].Reason)
+	for i, l := range f.Status("tls").Links {
+		require.Equal(t, before[i].Since, l.Since, "%s was cut", l.Kind)
 	}
 }
 

@@ -170,7 +170,7 @@ func TestRESTFaces(t *testing.T) {
 		{"gw", "/t/wss/nothing/", "", 404, `{"code":404,"message":"gateway of wss: the stamp has no target \"nothing\""}`},
 		{"gw", "/t/wss/read/api/v1/secrets/x", "", 403, `{"code":403,"message":"gateway of wss: stamp tls may not GET \"/api/v1/secrets/x\" of target read"}`},
 		{"gw", "/t/wss/read/metrics", "", 403, `{"code":403,"message":"gateway of wss: stamp tls may not GET \"/metrics\" of target read"}`},
-		{"gw", "/other", "", 404, `{"code":404,"message":"nothing is served at this path: it is below /api/, /p/\u003cplane\u003e/api/ or /t/\u003cstamp\u003e/\u003ctarget\u003e/"}`},
+		{"gw", "/other", "", 404, `{"code":404,"message":"nothing is served at this path: it is below /api/, /p/<plane>/api/ or /t/<stamp>/<target>/, or Host names a service of Keptn, which \"gw\" does not"}`},
 	} {
 		code, body := fetch(t, at, c.host, c.target, c.token)
 		require.Equal(t, c.code, code, "%v: %s", c, body)

@@ -22,13 +22,24 @@ const long = 4 * time.Minute
 
 // TestReadmeRuns runs the blocks of README.md one after the other, as a reader
 // would.
-func TestReadmeRuns(t *testing.T) {
+func TestReadmeRuns(t *testing.T) { runs(t, "README.md") }
+
+// TestKeptnPageRuns does so with the page that Keptn's users start from.
+func TestKeptnPageRuns(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("needs curl")
+	}
+	runs(t, "docs/keptn.md")
+}
+
+func runs(t *testing.T, page string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("builds and runs the program")
 	}
 	t.Parallel()
 	root := filepath.Join("..", "..")
-	doc, err := os.ReadFile(filepath.Join(root, "README.md"))
+	doc, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(page)))
 	require.NoError(t, err)
 	ci, err := os.ReadFile(filepath.Join(root, ".ci", "run"))
 	require.NoError(t, err)
@@ -37,7 +48,7 @@ func TestReadmeRuns(t *testing.T) {
 	require.NoError(t, copyTree(dir, root))
 	ran := 0
 	for _, b := range blocks(string(doc)) {
-		at := fmt.Sprintf("README.md:%d", b.line)
+		at := fmt.Sprintf("%s:%d", page, b.line)
 		switch word := append(b.info, "")[0]; {
 		case b.lang == "yaml" && strings.HasPrefix(word, "file="):
 			name := filepath.Join(dir, strings.TrimPrefix(word, "file="))
@@ -52,7 +63,7 @@ func TestReadmeRuns(t *testing.T) {
 			require.FailNow(t, at+": say whether this block is run")
 		}
 	}
-	require.Positive(t, ran, "README.md has no block that is run")
+	require.Positive(t, ran, "%s has no block that is run", page)
 }
 
 // run runs a script in dir and fails the test if the script fails.
