@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -63,16 +62,16 @@ type routing struct {
 	o     *Outbox
 	floor func() uint64 // everything up to here is settled
 
-	mu   sync.Mutex // guards the following fields
-	list []past     // in order; empty: eras are not kept
-	now  *bridge.Router
-	last uint64 // what was there at the start, or was read since
+	turning chan struct{} // a place for who has the following fields; storing one may take long
+	list    []past        // in order; empty: eras are not kept
+	now     *bridge.Router
+	last    uint64 // what was there at the start, or was read since
 }
 
 // openRouting reads which topologies decide for what is in RW_OUT, whose last
 // sequence is last.
 func (o *Outbox) openRouting(ctx context.Context, last uint64, floor func() uint64) (*routing, error) {
-	r := &routing{o: o, floor: floor, now: o.cfg.Router(), last: last}
+	r := &routing{o: o, floor: floor, turning: make(chan struct{}, 1), now: o.cfg.Router(), last: last}
 	if o.cfg.Eras == nil {
 		return r, nil
 	}
@@ -117,11 +116,13 @@ func (o *Outbox) readEras(ctx context.Context) (*jetstream.RawStreamMsg, error) 
 // of returns the Router that decides for the event at seq, captured at a time. One
 // that came in force is written down first.
 func (r *routing) of(ctx context.Context, seq uint64, at time.Time) (*bridge.Router, error) {
+	if err := r.take(ctx); err != nil {
+		return nil, err
+	}
+	defer r.give()
 	if err := r.follow(ctx); err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.last = max(r.last, seq)
 	for _, p := range r.list {
 		if p.decides(seq, at) {
@@ -131,10 +132,21 @@ func (r *routing) of(ctx context.Context, seq uint64, at time.Time) (*bridge.Rou
 	return r.now, nil
 }
 
-// follow begins the era of the Router in force, if that has changed.
+// take waits until nobody has the fields, or ctx ends.
+func (r *routing) take(ctx context.Context) error {
+	select {
+	case r.turning <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("note the topology in force: %w", ctx.Err())
+	}
+}
+
+func (r *routing) give() { <-r.turning }
+
+// follow begins the era of the Router in force, if that has changed. The caller
+// has taken r.
 func (r *routing) follow(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if now := r.o.cfg.Router(); now != r.now {
 		return r.turn(ctx, now, r.last, time.Time{})
 	}
@@ -142,10 +154,11 @@ func (r *routing) follow(ctx context.Context) error {
 }
 
 // turn begins the era of now behind a sequence, and for what was captured from a
-// time on, and returns once that is stored. The caller holds mu, or is alone.
+// time on, and returns once that is stored. If it fails nothing has changed. The
+// caller has taken r, or is alone.
 func (r *routing) turn(ctx context.Context, now *bridge.Router, last uint64, until time.Time) error {
-	r.now = now
 	if r.o.cfg.Eras == nil {
+		r.now = now
 		return nil
 	}
 	floor := r.floor()
@@ -160,7 +173,7 @@ func (r *routing) turn(ctx context.Context, now *bridge.Router, last uint64, unt
 	}
 	e, ok := r.o.cfg.Eras.Of(now)
 	if n := len(r.list); ok && n > 0 && r.list[n-1].UpTo == 0 && r.list[n-1].Hash == e.Hash {
-		r.list[n-1].router = now // read again, and the same
+		r.now, r.list[n-1].router = now, now // read again, and the same
 		return nil
 	}
 	if ok {
@@ -169,7 +182,7 @@ func (r *routing) turn(ctx context.Context, now *bridge.Router, last uint64, unt
 	if err := r.write(ctx, list); err != nil {
 		return err
 	}
-	r.list = list
+	r.now, r.list = now, list
 	return nil
 }
 
@@ -182,6 +195,10 @@ func (o *Outbox) NoteTopology(ctx context.Context) error {
 	if r == nil {
 		return nil // the next run will
 	}
+	if err := r.take(ctx); err != nil {
+		return err
+	}
+	defer r.give()
 	return r.follow(ctx)
 }
 

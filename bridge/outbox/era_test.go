@@ -1,6 +1,7 @@
 package outbox_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -117,6 +118,37 @@ func TestLiveChangeHoldsOverARestart(t *testing.T) {
 	s.start()
 	s.publish(event("3", "one", "k"))
 	s.requireAt([]string{"1", "3"}, []string{"2"})
+}
+
+// A change that cannot be noted, for the store is out of order, is noted once it
+// can, and who puts it in force is not held up for longer than it waits.
+func TestChangeThatCannotBeNotedIsNotedLater(t *testing.T) {
+	t.Parallel()
+	s, h := newHistorian(t)
+	s.start()
+	s.publish(event("1", "one", "k"))
+	require.Eventually(t, func() bool { return len(s.out.Lanes()) == 1 }, 5*time.Second, time.Millisecond)
+	store := jetstream.StreamConfig{Name: "RW_STATE", Subjects: []string{"state.>"}, MaxMsgsPerSubject: 1, MaxMsgSize: 1}
+	_, err := s.js.UpdateStream(t.Context(), store)
+	require.NoError(t, err)
+	h.set(moved)
+	for range 2 {
+		short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		require.ErrorIs(t, s.out.NoteTopology(short), context.DeadlineExceeded)
+		cancel()
+	}
+	s.publish(event("2", "one", "k")) // the reader waits for the store now
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.out.NoteTopology(short), context.DeadlineExceeded)
+	store.MaxMsgSize = -1
+	_, err = s.js.UpdateStream(t.Context(), store)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(s.out.Lanes()) == 2 }, 5*time.Second, time.Millisecond)
+	s.stop() // nobody has stored anything
+	h.set(federation)
+	s.start()
+	s.requireAt([]string{"1"}, []string{"2"})
 }
 
 // A topology that another version wrote, and a note that nobody can read, do
