@@ -35,6 +35,8 @@ const (
 	StepRefused   Step = "refused"    // a rule forbids it; it is a dead letter
 	StepDead      Step = "dead"       // it can not be delivered; it is a dead letter
 	StepReplayed  Step = "replayed"   // a dead letter was sent on its way again
+	StepTask      Step = "task"       // how far a task has come that is not over; of what is, not of what was
+	StepKept      Step = "kept"       // RW_IN has it still, and is done with it; the same
 )
 
 // Steps returns all of them, in order.
@@ -42,7 +44,7 @@ func Steps() []Step {
 	return []Step{
 		StepCaptured, StepTaken, StepPolled, StepRouted, StepOffered, StepHeld, StepStored, StepCrossed, StepWaiting,
 		StepDelivered, StepReoffered, StepDropped, StepClaimed, StepDeclined, StepStarted, StepProgress, StepBarrier,
-		StepFinished, StepDeadline, StepTold, StepRefused, StepDead, StepReplayed,
+		StepFinished, StepDeadline, StepTold, StepRefused, StepDead, StepReplayed, StepTask, StepKept,
 	}
 }
 
@@ -77,6 +79,12 @@ type About struct {
 	Stage     string
 	Service   string
 	Source    string // the plane, of an answer
+}
+
+// Brief reports whether a says only which event it is. The rest of it was said
+// before, by whoever had read the event.
+func (a *About) Brief() bool {
+	return a.Project == "" && a.Stage == "" && a.Service == "" && a.Source == "" && a.Triggered == ""
 }
 
 // Names returns what names e; subject stands for the type where e is nil.

@@ -20,6 +20,7 @@ import (
 	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/ctl"
 	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/bridge/journal"
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/bridge/plane"
 	"github.com/ringway/ringway/bridge/poll"
@@ -62,6 +63,7 @@ type Gateway struct {
 	clinic   clinic
 	denied   atomic.Pointer[denial]    // nil: nothing yet
 	ctl      atomic.Pointer[ctl.Asker] // nil: not yet
+	journal  *journal.Journal          // nil: it is off
 
 	changing  sync.Mutex    // held while what is in force changes
 	ways      ways          // asked by a replica that stands by
@@ -82,6 +84,7 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{opts: o, log: log, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now(), relinkDue: make(chan struct{}, 1)}
 	g.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.metrics = newMetrics(g.reg)
+	g.openJournal()
 	g.force.Store(f)
 	g.metrics.topology.WithLabelValues(f.view.Hash).Set(1)
 	if g.node, err = node.New(g.nodeConfig(f)); err != nil {
@@ -113,7 +116,7 @@ func (g *Gateway) listen() error {
 		Listen: g.opts.Listen.Admin, Ready: g.readiness, Status: func() any { return g.Status() },
 		Letters: func() admin.Letterbox {
 			if b := g.letters.Load(); b != nil {
-				return b
+				return letterbook{b, g}
 			}
 			return nil
 		},

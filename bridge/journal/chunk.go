@@ -91,13 +91,13 @@ func (c *chunk) full() bool { return len(c.rows) == cap(c.rows) }
 
 // add puts in one step. hashes are those of the names that it is found by; 0 is
 // of an empty one.
-func (c *chunk) add(m *bridge.Moment, at int64, step uint8, hashes [indexes]uint64) {
+func (c *chunk) add(m *bridge.Moment, at int64, step uint8, hashes [indexes]uint64, before earlier) {
 	c.rows = append(c.rows, row{at: at, step: step, n: int32(m.N), of: int32(m.Of), tried: tried(m.Tried), targets: m.Targets}) //nolint:gosec // small counts
 	r := &c.rows[len(c.rows)-1]
 	if !m.Until.IsZero() {
 		r.until = m.Until.UnixNano()
 	}
-	c.name(r, &m.About, hashes[byID])
+	c.name(r, &m.About, hashes[byID], before)
 	r.text = uint32(len(c.text)) //nolint:gosec // bounded by the rows
 	r.peer = c.put(string(m.Peer))
 	r.reason = c.put(string(m.Reason))
@@ -114,17 +114,25 @@ func (c *chunk) add(m *bridge.Moment, at int64, step uint8, hashes [indexes]uint
 	}
 }
 
+// earlier finds the last row about an event in the chunks before this one.
+type earlier func(hash uint64, id, typ string) (*chunk, *row)
+
 // name stores what an event is called, or finds it with the row before that is
-// about the same.
-func (c *chunk) name(r *row, a *bridge.About, hash uint64) {
+// about the same. Of one that is named in brief the rest is taken from there.
+func (c *chunk) name(r *row, a *bridge.About, hash uint64, before earlier) {
 	all := [names]string{
 		nameID: a.ID, nameType: a.Type, nameContext: a.Context, nameTriggered: a.Triggered,
 		nameProject: a.Project, nameStage: a.Stage, nameService: a.Service, nameSource: a.Source,
 	}
-	if hash != 0 {
-		if last := c.heads[byID][hash%uint64(len(c.heads[byID]))]; last != 0 && c.is(&c.rows[last-1], &all) {
-			was := &c.rows[last-1]
-			r.about, r.lens = was.about, was.lens
+	brief := a.Brief()
+	if was := c.last(hash, a.ID, a.Type); was != nil && (brief || c.is(was, &all)) {
+		r.about, r.lens = was.about, was.lens
+		return
+	}
+	if brief && before != nil {
+		if o, was := before(hash, a.ID, a.Type); was != nil {
+			r.about, r.lens = uint32(len(c.text)), was.lens //nolint:gosec // bounded by the rows
+			c.text = append(c.text, o.namesOf(was)...)
 			return
 		}
 	}
@@ -132,6 +140,32 @@ func (c *chunk) name(r *row, a *bridge.About, hash uint64) {
 	for i, s := range all {
 		r.lens[i] = c.put(s)
 	}
+}
+
+// last returns the last row about the event with an id and type, if its hash was
+// not met since; nil if there is none.
+func (c *chunk) last(hash uint64, id, typ string) *row {
+	if hash == 0 {
+		return nil
+	}
+	i := c.heads[byID][hash%uint64(len(c.heads[byID]))]
+	if i == 0 {
+		return nil
+	}
+	r := &c.rows[i-1]
+	if string(c.nameOf(r, nameID)) != clip(id, maxName) || string(c.nameOf(r, nameType)) != clip(typ, maxName) {
+		return nil
+	}
+	return r
+}
+
+// namesOf returns all names of a row.
+func (c *chunk) namesOf(r *row) []byte {
+	n := 0
+	for _, l := range r.lens {
+		n += int(l)
+	}
+	return c.text[r.about : int(r.about)+n]
 }
 
 // is reports whether a row has these names.

@@ -36,6 +36,7 @@ type Journal struct {
 	most    int // chunks
 
 	numbers map[bridge.Step]uint8
+	before  earlier // find, made once
 
 	mu     sync.RWMutex // guards the following fields
 	chunks []*chunk     // the last one is at cur
@@ -51,6 +52,7 @@ func New(me topology.StampID, replica string, size int) *Journal {
 		size: min(max(size/10, minChunk), maxChunk), numbers: map[bridge.Step]uint8{},
 	}
 	j.most = (size+j.size-1)/j.size + 1
+	j.before = j.find
 	for i, s := range steps {
 		j.numbers[s] = uint8(i) //nolint:gosec // some twenty
 	}
@@ -68,12 +70,23 @@ func (j *Journal) Note(m bridge.Moment) {
 	}
 	hashes := [indexes]uint64{byID: j.hash(m.About.ID), byTriggered: j.hash(m.About.Triggered), byContext: j.hash(m.About.Context)}
 	j.mu.Lock()
-	j.room().add(&m, m.At.UnixNano(), step, hashes)
+	j.room().add(&m, m.At.UnixNano(), step, hashes, j.before)
 	j.next++
 	j.mu.Unlock()
 }
 
 var _ bridge.Scribe = (*Journal)(nil).Note
+
+// find finds the last row about an event. The caller holds mu.
+func (j *Journal) find(hash uint64, id, typ string) (*chunk, *row) {
+	for i := range len(j.chunks) {
+		c := j.chunks[(j.cur-i+len(j.chunks))%len(j.chunks)]
+		if r := c.last(hash, id, typ); r != nil {
+			return c, r
+		}
+	}
+	return nil, nil
+}
 
 // hash is 0 of nothing, and else not.
 func (j *Journal) hash(name string) uint64 {
