@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"strings"
 	"time"
 
 	"github.com/ringway/ringway/topology"
@@ -87,6 +88,14 @@ func (a *About) Brief() bool {
 	return a.Project == "" && a.Stage == "" && a.Service == "" && a.Source == "" && a.Triggered == ""
 }
 
+// Clone returns a copy that keeps nothing of an event's body.
+func (a About) Clone() About {
+	return About{
+		ID: strings.Clone(a.ID), Type: strings.Clone(a.Type), Context: strings.Clone(a.Context), Triggered: strings.Clone(a.Triggered),
+		Project: strings.Clone(a.Project), Stage: strings.Clone(a.Stage), Service: strings.Clone(a.Service), Source: strings.Clone(a.Source),
+	}
+}
+
 // Names returns what names e; subject stands for the type where e is nil.
 func (e *Event) Names(subject string) About {
 	if e == nil {
@@ -107,4 +116,10 @@ func (s Scribe) Note(m Moment) {
 	if s != nil {
 		s(m)
 	}
+}
+
+// Concerns reports whether a is what somebody asks for: an event with this id or
+// shkeptncontext, or an answer to the task with this id.
+func (a *About) Concerns(match string) bool {
+	return match != "" && (a.ID == match || a.Triggered == match || a.Context == match)
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -64,6 +65,7 @@ type Gateway struct {
 	denied   atomic.Pointer[denial]    // nil: nothing yet
 	ctl      atomic.Pointer[ctl.Asker] // nil: not yet
 	journal  *journal.Journal          // nil: it is off
+	relay    atomic.Pointer[nats.Conn] // to the other replicas; nil: there are none, or not yet
 
 	changing  sync.Mutex    // held while what is in force changes
 	ways      ways          // asked by a replica that stands by
@@ -128,6 +130,8 @@ func (g *Gateway) listen() error {
 			}
 			return nil, errNotActive
 		},
+		Why:     func(ctx context.Context, match string) (any, error) { return g.Why(ctx, match) },
+		Tail:    g.followEvents,
 		Planes:  g.planeList,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}),
 		Monitor: http.HandlerFunc(g.serveMonitor),

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringway/ringway/bridge"
@@ -45,4 +47,27 @@ type Entry struct {
 type Target struct {
 	Stamp topology.StampID `json:"stamp"`
 	Rule  string           `json:"rule"`
+}
+
+// About says that e is about an event.
+func (e *Entry) About(a bridge.About) {
+	e.ID, e.Type, e.Context, e.Triggered = a.ID, a.Type, a.Context, a.Triggered
+	e.Project, e.Stage, e.Service, e.Source = a.Project, a.Stage, a.Service, a.Source
+}
+
+// Involves reports whether a stamp has to do with e: it is where it happened, the
+// other side, or a target.
+func (e *Entry) Involves(stamp topology.StampID) bool {
+	return e.Stamp == stamp || e.Peer == stamp || slices.ContainsFunc(e.Targets, func(t Target) bool { return t.Stamp == stamp })
+}
+
+// StepNames lists the steps that are remembered, for people.
+func StepNames() string {
+	var all []string
+	for _, s := range steps {
+		if s != bridge.StepTask && s != bridge.StepKept {
+			all = append(all, string(s))
+		}
+	}
+	return strings.Join(all, ", ")
 }

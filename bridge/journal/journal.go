@@ -148,14 +148,40 @@ func (j *Journal) About(match string, limit int) (out []Entry, more bool) {
 		return true
 	})
 	j.mu.RUnlock()
+	out, cut := Newest(out, MaxAnswer)
 	j.sign(out)
-	return out, more
+	return out, more || cut
+}
+
+// MaxAnswer bounds what is told at once, in bytes: a NATS message with it fits a
+// server's limit.
+const MaxAnswer = 512 << 10
+
+// Newest returns the last of all that have together not more than size bytes, and
+// whether some are left out.
+func Newest(all []Entry, size int) (out []Entry, cut bool) {
+	for i := len(all) - 1; i >= 0; i-- {
+		if size -= all[i].size(); size < 0 {
+			return all[i+1:], true
+		}
+	}
+	return all, false
+}
+
+// size is about how long e is as JSON, in bytes.
+func (e *Entry) size() int {
+	n := 600 + len(e.ID) + 2*len(e.Type) + len(e.Context) + len(e.Triggered) + 2*len(e.Source) + 2*len(e.Detail) + 2*len(e.Place())
+	for _, t := range e.Tried {
+		n += 2*len(t) + 8
+	}
+	return n + 100*len(e.Targets)
 }
 
 // A Place is how far somebody has read a journal.
 type Place struct {
-	Epoch string `json:"epoch"` // of the process; empty: nothing was read yet
-	Next  uint64 `json:"next"`
+	Epoch string    `json:"epoch"` // of the process; empty: nothing was read yet
+	Next  uint64    `json:"next"`
+	At    time.Time `json:"at"` // of the last step that was there
 }
 
 // After returns at most limit steps that f lets through, from a place on, and the
@@ -167,8 +193,10 @@ func (j *Journal) After(from Place, f Filter, back, limit int) (out []Entry, nex
 	if from.Epoch != j.epoch {
 		from.Next = j.next - min(j.next, uint64(max(back, 0))) //nolint:gosec // not negative
 		if from.Epoch != "" {
-			from.Next = 0 // another process: all of it is new
+			from.Next = 0 // another process: what it has since then is new
 		}
+	} else {
+		from.At = time.Time{}
 	}
 	if oldest := j.oldest(); from.Next < oldest {
 		if from.Epoch == j.epoch {
@@ -176,17 +204,19 @@ func (j *Journal) After(from Place, f Filter, back, limit int) (out []Entry, nex
 		}
 		from.Next = oldest
 	}
-	next = Place{Epoch: j.epoch, Next: max(j.next, from.Next)}
+	next = Place{Epoch: j.epoch, Next: max(j.next, from.Next), At: time.Now().UTC()}
+	room := MaxAnswer
 	j.each(func(c *chunk) bool {
 		for i := range c.rows {
-			if c.base+uint64(i) < from.Next || !f.lets(c, &c.rows[i]) { //nolint:gosec // not negative
+			if c.base+uint64(i) < from.Next || c.rows[i].at < from.At.UnixNano() && !from.At.IsZero() || !f.lets(c, &c.rows[i]) { //nolint:gosec // not negative
 				continue
 			}
-			if len(out) == limit {
+			e := c.entry(i)
+			if room -= e.size(); len(out) == limit || room < 0 {
 				next.Next = c.base + uint64(i) //nolint:gosec // not negative
 				return false
 			}
-			out = append(out, c.entry(i))
+			out = append(out, e)
 		}
 		return true
 	})

@@ -84,6 +84,10 @@ func (e *Entry) what() string {
 		return join(": ", "dead letter sent on its way again", e.Detail)
 	case bridge.StepRefused, bridge.StepDead:
 		return e.dead()
+	case bridge.StepTask:
+		return paren("task: "+e.Detail, e.until())
+	case bridge.StepKept:
+		return "arrived from " + string(e.Peer) + ", and is done with"
 	}
 	return e.answered()
 }
