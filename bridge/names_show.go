@@ -9,6 +9,14 @@ const (
 	ShowStatus = "show.status"
 	// ShowChecks asks a gateway to examine itself and say what it found.
 	ShowChecks = "show.checks"
+	// ShowSteps asks a gateway for what it knows of some events, and ShowNews for
+	// the steps since it was last asked. Both have a body.
+	ShowSteps = "show.steps"
+	ShowNews  = "show.news"
+	// ShowStory and ShowTail ask a gateway for the same of all stamps.
+	// Only who watches its own stamp may.
+	ShowStory = "show.story"
+	ShowTail  = "show.tail"
 	// ShowFederation and ShowExamination ask a gateway for what it knows of all
 	// stamps, which it asks in turn. Only who watches its own stamp may.
 	ShowFederation  = "show.federation"

@@ -187,6 +187,7 @@ func (g *Gateway) makeLive(c *conns) (*live.Carrier, error) {
 func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg prometheus.Registerer) (*parts, error) {
 	me := g.opts.Stamp
 	p := &parts{}
+	letters := letterbook{box, g}
 	subscribers := g.here
 	if replicas > 1 {
 		subscribers = g.newCensus(c.relay).of
@@ -195,12 +196,12 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		subscribers = func(subject string) []inbox.Subscriber { return c.external.behind(here(subject), subject) }
 	}
 	var err error
-	if p.pull, err = g.makePull(c, box, replicas, reg); err != nil {
+	if p.pull, err = g.makePull(c, letters, replicas, reg); err != nil {
 		return nil, err
 	}
 	sinks := append(g.sinks(), p.pull)
 	p.tasks, err = task.New(task.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box,
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: letters, Journal: g.scribe(),
 		Send:   func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
 		Away:   func(s topology.StampID) bool { return p.outbox.Away(s) },
 		Silent: func(s topology.StampID) bool { return p.outbox.Away(s) || g.unheard(p.asker, s) }, TellAfter: g.opts.Events.TellAfter,
@@ -213,7 +214,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.inbox, err = inbox.New(inbox.Config{
-		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: box, Gate: p.tasks, Sinks: sinks,
+		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: letters, Journal: g.scribe(), Gate: p.tasks, Sinks: sinks,
 		MaxPayload:  c.external.maxPayload,
 		Subscribers: subscribers, Ready: g.planesReady, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
@@ -233,7 +234,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Tasks: p.tasks, Planes: p.inbox, Order: order, Sinks: sinks,
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: letters, Journal: g.scribe(), Tasks: p.tasks, Planes: p.inbox, Order: order, Sinks: sinks,
 		GivenBy:    func(task bridge.Key) topology.StampID { return g.givenBy(in, task) },
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -20,6 +21,7 @@ import (
 	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/ctl"
 	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/bridge/journal"
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/bridge/plane"
 	"github.com/ringway/ringway/bridge/poll"
@@ -62,6 +64,8 @@ type Gateway struct {
 	clinic   clinic
 	denied   atomic.Pointer[denial]    // nil: nothing yet
 	ctl      atomic.Pointer[ctl.Asker] // nil: not yet
+	journal  *journal.Journal          // nil: it is off
+	relay    atomic.Pointer[nats.Conn] // to the other replicas; nil: there are none, or not yet
 
 	changing  sync.Mutex    // held while what is in force changes
 	ways      ways          // asked by a replica that stands by
@@ -82,6 +86,7 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 	g := &Gateway{opts: o, log: log, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now(), relinkDue: make(chan struct{}, 1)}
 	g.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.metrics = newMetrics(g.reg)
+	g.openJournal()
 	g.force.Store(f)
 	g.metrics.topology.WithLabelValues(f.view.Hash).Set(1)
 	if g.node, err = node.New(g.nodeConfig(f)); err != nil {
@@ -114,7 +119,7 @@ func (g *Gateway) listen() error {
 		Listen: g.opts.Listen.Admin, Ready: g.readiness, Status: func() any { return g.Status() },
 		Letters: func() admin.Letterbox {
 			if b := g.letters.Load(); b != nil {
-				return b
+				return letterbook{b, g}
 			}
 			return nil
 		},
@@ -126,6 +131,8 @@ func (g *Gateway) listen() error {
 			}
 			return nil, errNotActive
 		},
+		Why:     func(ctx context.Context, match string) (any, error) { return g.Why(ctx, match) },
+		Tail:    g.followEvents,
 		Planes:  g.planeList,
 		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}),
 		Monitor: http.HandlerFunc(g.serveMonitor),

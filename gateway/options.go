@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringway/ringway/bridge/journal"
 	"github.com/ringway/ringway/gateway/face"
 	"github.com/ringway/ringway/topology"
 )
@@ -224,6 +225,9 @@ type Events struct {
 	// can be lost when the machine loses power; nothing is lost when the
 	// process dies.
 	SyncInterval time.Duration `yaml:"syncInterval"`
+	// Journal is how many steps of events the gateway remembers, for 'ringway
+	// events why' and tail: about 250 bytes each. 0 is none.
+	Journal int `yaml:"journal"`
 	// CanaryInterval is how often every stamp that this one exchanges events
 	// with is asked whether they get through.
 	CanaryInterval time.Duration `yaml:"canaryInterval"`
@@ -285,6 +289,7 @@ func DefaultOptions() Options {
 			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 500_000, MaxWaitingBytes: 1 << 30,
 			DoubtTime: 3 * time.Second, ReofferTimes: 1, TellAfter: 5 * time.Minute,
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
+			Journal: journal.DefaultSize,
 		},
 		Planes: defaultPlanes(),
 		Poll:   defaultPoll(),
@@ -333,6 +338,9 @@ func (o Options) Validate() error {
 	}
 	if o.Events.MaxWaiting < 1 || o.Events.MaxWaitingBytes < 1 {
 		bad("events.maxWaiting", "%d events of %d bytes is not positive", o.Events.MaxWaiting, o.Events.MaxWaitingBytes)
+	}
+	if o.Events.Journal < 0 || o.Events.Journal > maxJournal {
+		bad("events.journal", "%d is not between 0 and %d", o.Events.Journal, maxJournal)
 	}
 	if o.Events.TellAfter < 0 {
 		bad("events.tellAfter", "%s is negative", o.Events.TellAfter)

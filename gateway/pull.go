@@ -5,14 +5,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/ringway/ringway/bridge/deadletter"
 	"github.com/ringway/ringway/bridge/pull"
 	"github.com/ringway/ringway/topology"
 )
 
 // makePull makes what speaks for the stamp with control planes that are reached
 // by HTTP only. Of several replicas the one that moves events does so.
-func (g *Gateway) makePull(c *conns, box *deadletter.Box, replicas int, reg prometheus.Registerer) (*pull.Client, error) {
+func (g *Gateway) makePull(c *conns, box letterbook, replicas int, reg prometheus.Registerer) (*pull.Client, error) {
 	access := map[string]pull.Access{}
 	for name, a := range g.opts.ControlPlanes {
 		access[name] = pull.Access(a)

@@ -142,6 +142,7 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns, asker 
 	// The active replica has to hear that clients of this one are gone for as
 	// long as this one is there, or it takes them to have what they were sent
 	// last, and gives others what comes after it.
+	s.Push("stories", run.Func(func(ctx context.Context, ready func()) error { return g.answerReplicas(ctx, ready, c.relay) }))
 	s.Push("pending", run.Func(func(ctx context.Context, ready func()) error { return g.answerPending(ctx, ready, c.relay) }))
 	// What clients publish is heard first and last.
 	s.Push("rest", run.Func(func(ctx context.Context, ready func()) error { return g.awaitRest(ctx, ready, c.relay) }))

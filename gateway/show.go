@@ -74,6 +74,10 @@ func (g *Gateway) makeCtl(c *conns) (*ctl.Server, error) {
 			bridge.ShowFederation:  func(ctx context.Context) (any, error) { return g.Federation(ctx), nil },
 			bridge.ShowExamination: func(ctx context.Context) (any, error) { return g.Examine(ctx, true), nil },
 		},
+		Queries: map[string]func(context.Context, topology.StampID, []byte) (any, error){
+			bridge.ShowSteps: g.tellSteps, bridge.ShowNews: g.tellNews,
+			bridge.ShowStory: g.tellStory, bridge.ShowTail: g.tellTail,
+		},
 	})
 }
 
@@ -86,7 +90,8 @@ func (g *Gateway) mayAsk(from topology.StampID, what string) error {
 		return nil // the rights of its user do not let it ask over a link
 	}
 	v := g.force.Load().view
-	if what == bridge.ShowFederation || what == bridge.ShowExamination {
+	switch what {
+	case bridge.ShowFederation, bridge.ShowExamination, bridge.ShowStory, bridge.ShowTail:
 		return fmt.Errorf("%s is for who watches %s alone", what, v.Me.ID)
 	}
 	s := v.Stamp(from)

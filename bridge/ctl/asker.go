@@ -80,12 +80,17 @@ func (a *Asker) Run(ctx context.Context, ready func()) error {
 // Ask asks every one of stamps at once, and returns an answer for each, in
 // their order, when all have answered or ctx ends.
 func (a *Asker) Ask(ctx context.Context, what string, stamps []topology.StampID) []Answer {
+	return a.Query(ctx, what, func(topology.StampID) []byte { return nil }, stamps)
+}
+
+// Query is Ask of a question that has a body for each stamp.
+func (a *Asker) Query(ctx context.Context, what string, body func(topology.StampID) []byte, stamps []topology.StampID) []Answer {
 	got := make(chan Answer, 2*len(stamps)) // nobody answers a question twice
 	var mine []string
 	defer func() { a.forget(mine) }()
 	out := map[topology.StampID]Answer{}
 	put := func(to topology.StampID) {
-		n, err := a.ask(to, what, got)
+		n, err := a.ask(to, what, body(to), got)
 		mine = append(mine, n)
 		if err != nil {
 			out[to] = Answer{Stamp: to, Err: err}
@@ -138,13 +143,13 @@ func unsettled(out map[topology.StampID]Answer, stamps []topology.StampID, secon
 }
 
 // ask puts one question and returns its number.
-func (a *Asker) ask(to topology.StampID, what string, got chan<- Answer) (string, error) {
+func (a *Asker) ask(to topology.StampID, what string, body []byte, got chan<- Answer) (string, error) {
 	a.mu.Lock()
 	a.n++
 	n := strconv.FormatUint(a.n, 10)
 	a.open[n] = &question{to: to, asked: time.Now(), answer: got}
 	a.mu.Unlock()
-	err := a.fed.PublishRequest(bridge.CtlSubject(to, a.me, what), bridge.ShowReply(a.me, to, a.name, n), nil)
+	err := a.fed.PublishRequest(bridge.CtlSubject(to, a.me, what), bridge.ShowReply(a.me, to, a.name, n), body)
 	if err != nil {
 		return n, fmt.Errorf("ask stamp %s: %w", to, err)
 	}

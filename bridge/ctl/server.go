@@ -47,6 +47,8 @@ type ServerConfig struct {
 	// like. What is returned is sent as JSON. It is called from many
 	// goroutines at once.
 	Answers map[string]func(ctx context.Context) (any, error)
+	// Queries is the same of questions with a body, which are answered by who asks.
+	Queries map[string]func(ctx context.Context, from topology.StampID, body []byte) (any, error)
 	Log     *slog.Logger
 }
 
@@ -78,11 +80,14 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	defer s.wg.Wait()
 	defer func() { _ = service.Stop() }() // the connection may be closed already
 	for what, answer := range s.cfg.Answers {
-		err := service.AddEndpoint(strings.TrimPrefix(what, "show."),
-			micro.HandlerFunc(func(r micro.Request) { s.asked(ctx, r, what, answer) }),
-			micro.WithEndpointSubject(bridge.CtlSubject(s.cfg.Me, "*", what)))
+		err := s.offer(ctx, service, what, func(ctx context.Context, _ topology.StampID, _ []byte) (any, error) { return answer(ctx) })
 		if err != nil {
-			return fmt.Errorf("offer control service: %w", err)
+			return err
+		}
+	}
+	for what, answer := range s.cfg.Queries {
+		if err := s.offer(ctx, service, what, answer); err != nil {
+			return err
 		}
 	}
 	ready()
@@ -90,8 +95,22 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	return nil
 }
 
+// A query answers a question.
+type query = func(ctx context.Context, from topology.StampID, body []byte) (any, error)
+
+// offer adds the endpoint of a question.
+func (s *Server) offer(ctx context.Context, service micro.Service, what string, answer query) error {
+	err := service.AddEndpoint(strings.TrimPrefix(what, "show."),
+		micro.HandlerFunc(func(r micro.Request) { s.asked(ctx, r, what, answer) }),
+		micro.WithEndpointSubject(bridge.CtlSubject(s.cfg.Me, "*", what)))
+	if err != nil {
+		return fmt.Errorf("offer control service: %w", err)
+	}
+	return nil
+}
+
 // asked answers apart from the subscription: some answers take seconds.
-func (s *Server) asked(ctx context.Context, r micro.Request, what string, answer func(context.Context) (any, error)) {
+func (s *Server) asked(ctx context.Context, r micro.Request, what string, answer query) {
 	_, from, _, ok := bridge.Address(r.Subject())
 	reply := r.Reply()
 	if !ok || !strings.HasPrefix(reply, bridge.ShowReplies(from, s.cfg.Me)) || ctx.Err() != nil {
@@ -107,9 +126,10 @@ func (s *Server) asked(ctx context.Context, r micro.Request, what string, answer
 		s.refuse(from, reply, codeBusy, errors.New("too many questions at once"))
 		return
 	}
+	body := r.Data()
 	s.wg.Go(func() {
 		defer func() { <-s.slots }()
-		v, err := answer(ctx)
+		v, err := answer(ctx, from, body)
 		var b []byte
 		if err == nil {
 			b, err = json.Marshal(v)

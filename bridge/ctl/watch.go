@@ -24,6 +24,11 @@ type Watcher struct {
 // Ask finds the gateway of the stamp whose NATS is at url, and asks it. The
 // answer is JSON.
 func (w Watcher) Ask(ctx context.Context, url, what string) ([]byte, error) {
+	return w.Query(ctx, url, what, nil)
+}
+
+// Query is Ask of a question that has a body.
+func (w Watcher) Query(ctx context.Context, url, what string, body []byte) ([]byte, error) {
 	nc, err := nats.Connect(url, nats.Name("ringway "+w.Name), nats.UserCredentials(w.File),
 		nats.CustomInboxPrefix(w.Inbox), nats.NoReconnect())
 	if err != nil {
@@ -39,7 +44,7 @@ func (w Watcher) Ask(ctx context.Context, url, what string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ask gateway of stamp %s: %w", stamp, err)
 	}
-	if err := nc.PublishRequest(bridge.CtlSubject(stamp, me, what), bridge.ShowReply(me, stamp, "x", "1"), nil); err != nil {
+	if err := nc.PublishRequest(bridge.CtlSubject(stamp, me, what), bridge.ShowReply(me, stamp, "x", "1"), body); err != nil {
 		return nil, fmt.Errorf("ask gateway of stamp %s: %w", stamp, err)
 	}
 	m, err := sub.NextMsgWithContext(ctx)

@@ -198,6 +198,22 @@ func (b *Box) List(ctx context.Context, start uint64, limit int) ([]*Entry, erro
 	return out, nil
 }
 
+// Search returns up to limit letters that want lets through, oldest first, without
+// their bodies. more says that there may be others.
+func (b *Box) Search(ctx context.Context, want func(*Entry) bool, limit int) (out []*Entry, more bool, err error) {
+	err = jstream.Each(ctx, b.stream, 1, nil, func(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
+		if e := entry(meta.Sequence.Stream, meta.Timestamp, m.Headers(), m.Data()); want(e) {
+			e.Body = nil
+			out = append(out, e)
+		}
+		return len(out) < limit
+	})
+	if err != nil {
+		return out, true, fmt.Errorf("read %s: %w", Stream, err)
+	}
+	return out, len(out) == limit, nil
+}
+
 // Replay sends a letter on its way again and removes it. One that was set
 // aside on its way out is captured and routed anew, by today's topology; one
 // that had arrived is delivered to whoever subscribes.

@@ -33,6 +33,8 @@ type arrival struct {
 	attempt   int              // of a claim
 	id        string           // of the event, once it was read
 	context   string           // shkeptncontext, once it was read
+	hop       string           // where its origin had it
+	again     bool             // it was delivered before
 }
 
 // errGap reports that a consumer has delivered something that did not arrive,
@@ -81,13 +83,14 @@ func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) error {
 		in.fresh = append(in.fresh, a.seq)
 		return nil
 	}
-	return in.judge(ctx, a)
+	return in.judge(ctx, a, meta.Timestamp)
 }
 
 // judge checks an arrival and offers it, unless it is refused or has to wait
-// for others.
-func (in *Inbox) judge(ctx context.Context, a arrival) error {
+// for others. stored is when it came; zero if it is judged once more.
+func (in *Inbox) judge(ctx context.Context, a arrival, stored time.Time) error {
 	e, why := in.accept(a)
+	in.noteCrossed(&a, e, stored)
 	if why == bridge.ReasonUnknown && e != nil && e.Kind == bridge.KindTaskAnswer && in.cfg.Router().Owns(e.Project) {
 		why = bridge.ReasonNone // a stamp that left: whether it was asked is what counts
 	}
@@ -127,7 +130,7 @@ func read(subject string, h nats.Header, body []byte, seq uint64) arrival {
 		seq: seq, from: from, key: key, subject: h.Get(bridge.HeaderSubject),
 		offer: h.Get(bridge.HeaderMode) == bridge.ModeOffer, body: body,
 		origin: topology.StampID(h.Get(bridge.HeaderOrigin)), standsFor: topology.StampID(h.Get(bridge.HeaderFor)),
-		claim: h.Get(bridge.HeaderMode) == bridge.ModeClaim,
+		claim: h.Get(bridge.HeaderMode) == bridge.ModeClaim, hop: h.Get(bridge.HeaderHop),
 	}
 	a.within, _ = time.ParseDuration(h.Get(bridge.HeaderWithin)) // 0 if there is none
 	a.attempt, _ = strconv.Atoi(h.Get(bridge.HeaderAttempt))
@@ -180,6 +183,7 @@ func (in *Inbox) offerNow(ctx context.Context, a arrival) error {
 		return in.deliver(ctx, a)
 	case a.offer && why == whyNobody:
 		in.metrics.unwanted.WithLabelValues(string(a.from)).Inc()
+		in.note1(bridge.StepDropped, a.about(), a.from, whyNobody+", and nobody need act on it")
 		in.fresh = append(in.fresh, a.seq)
 		return nil
 	case ok:

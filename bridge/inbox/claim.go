@@ -103,6 +103,7 @@ func (in *Inbox) claim(a arrival, now time.Time) error {
 	in.engage(cl.w)
 	in.claims.waiting[a.seq] = cl
 	in.stale = true
+	in.noteWaiting(cl.w.about(), cl.from, whyLeave, a.within)
 	return in.claims.ask(bridge.AskClaim, cl)
 }
 
@@ -194,6 +195,7 @@ func (in *Inbox) declined(ctx context.Context, cl *claim) error {
 	case err != nil:
 		return err
 	}
+	in.note1(bridge.StepDeclined, cl.about(), cl.from, "no plane took it in time")
 	delete(in.claims.without, cl.seq)
 	in.stale = true
 	return in.commit(ctx)
@@ -212,8 +214,10 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 	in.unclaim(cl)
 	if !answer.yes {
 		in.fresh = append(in.fresh, answer.seq)
+		in.note1(bridge.StepDropped, cl.about(), cl.from, string(cl.from)+" has given the task to another stamp")
 		return in.commit(ctx)
 	}
+	in.note1(bridge.StepClaimed, cl.about(), cl.from, "")
 	a, err := in.reread(ctx, answer.seq)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):

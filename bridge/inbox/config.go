@@ -62,8 +62,10 @@ type Config struct {
 	ReofferAfter time.Duration
 	ReofferTimes int // 0 is 1
 	Replicas     int // of the streams; 0 is 1
-	Log          *slog.Logger
-	Metrics      prometheus.Registerer
+	// Journal is told of the way of each event; nil: nobody is.
+	Journal bridge.Scribe
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
 }
 
 func (c Config) check() error {

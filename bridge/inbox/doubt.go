@@ -54,6 +54,7 @@ func (in *Inbox) doubt(w *waiter, times int) {
 		return
 	}
 	in.engage(w)
+	in.noteWaiting(w.about(), w.from, whyDoubt, 0)
 	in.doubts[w.id] = &doubt{w: w, since: time.Now(), times: times}
 	in.metrics.doubtful.Set(float64(len(in.doubts)))
 	in.stale = true
@@ -100,7 +101,7 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 			return err
 		}
 		if err == nil {
-			a.id, a.context = d.w.id, d.w.context
+			a.id, a.context, a.again = d.w.id, d.w.context, true
 			if err := in.deliver(ctx, a); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -63,7 +64,7 @@ func (in *Inbox) readmit(ctx context.Context) error {
 			continue
 		}
 		if err == nil {
-			err = in.judge(ctx, a)
+			err = in.judge(ctx, a, time.Time{})
 		}
 		if err != nil {
 			return err

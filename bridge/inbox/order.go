@@ -55,6 +55,7 @@ func (in *Inbox) fallBehind(w *waiter) {
 	}
 	in.behind[w.context] = slices.Insert(q, i, w)
 	in.nBehind++
+	in.noteWaiting(w.about(), w.from, whyBehind, 0)
 	in.stale = true
 }
 

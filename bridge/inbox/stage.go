@@ -99,6 +99,7 @@ func (in *Inbox) publish(a arrival) error {
 		in.passed = append(in.passed, a.seq)
 	}
 	in.give(a)
+	in.noteDelivered(&a)
 	in.metrics.delivered.WithLabelValues(string(a.from)).Inc()
 	if !a.captured.IsZero() {
 		in.metrics.delay.WithLabelValues(string(a.from)).Observe(max(0, time.Since(a.captured).Seconds()))

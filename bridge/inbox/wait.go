@@ -137,6 +137,7 @@ func (in *Inbox) wait(ctx context.Context, a arrival, why string) error {
 	}
 	in.waiting.add(w)
 	in.bound(a, time.Now())
+	in.noteWaiting(a.about(), a.from, why, a.within)
 	in.stale = true
 	return nil
 }

@@ -109,5 +109,5 @@ func (c captured) item(me topology.StampID, t bridge.Target, body []byte, done f
 	if rule := c.decision.Rule; rule != nil && len(c.decision.Targets) > 1 {
 		msg.Header.Set(bridge.HeaderWithin, rule.StartWithin.String())
 	}
-	return &item{seq: c.seq, order: c.order, msg: msg, done: done}
+	return &item{seq: c.seq, order: c.order, event: c.event, msg: msg, done: done}
 }

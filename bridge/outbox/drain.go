@@ -25,7 +25,7 @@ func (l *lane) park(ctx context.Context, items []*item) {
 		if len(items) == 0 {
 			return
 		}
-		left, fresh, err := l.o.hold.put(ctx, l.target, items)
+		left, fresh, err := l.o.hold.put(ctx, l.target, items, l.noteHeld)
 		l.held.Add(int64(fresh))
 		l.o.metrics.held.WithLabelValues(string(l.target)).Add(float64(fresh))
 		items = left

@@ -5,15 +5,19 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ringway/ringway/bridge"
 )
 
 // An item is one copy of an event on its way to one target.
 type item struct {
-	seq   uint64    // its sequence in RW_OUT: the hop id
-	order string    // of items with the same order only one is in flight
-	msg   *nats.Msg // ready to be sent; never changed
-	done  func()    // called once, when the target or RW_HOLD has stored it
-	sent  time.Time // when it was last sent
+	seq   uint64        // its sequence in RW_OUT: the hop id
+	order string        // of items with the same order only one is in flight
+	event *bridge.Event // nil if it is none of Keptn's, or an offer
+	id    string        // of an offer's event
+	msg   *nats.Msg     // ready to be sent; never changed
+	done  func()        // called once, when the target or RW_HOLD has stored it
+	sent  time.Time     // when it was last sent
 }
 
 func (it *item) size() int { return len(it.msg.Data) + 512 }

@@ -66,20 +66,20 @@ const holdTimeout = 5 * time.Second
 // put stores items and calls done on each, many at a time but of one order only
 // one: else one that is lost while the stream changes its leader would come
 // behind those after it. left is what is not stored, in order; it is still in
-// RW_OUT. fresh items were not in the stream before: a repeated store of the
+// RW_OUT. kept is called with each item that is. fresh items were not in the stream before: a repeated store of the
 // same item, after a lost reply or a restart, is refused by its Nats-Msg-Id.
-func (h *hold) put(ctx context.Context, target topology.StampID, items []*item) (left []*item, fresh int, err error) {
+func (h *hold) put(ctx context.Context, target topology.StampID, items []*item, kept func(*item)) (left []*item, fresh int, err error) {
 	left = items
 	for len(left) > 0 && err == nil {
 		var n int
-		left, n, err = h.putWave(ctx, target, left)
+		left, n, err = h.putWave(ctx, target, left, kept)
 		fresh += n
 	}
 	return left, fresh, err
 }
 
 // putWave stores the first item of each order.
-func (h *hold) putWave(ctx context.Context, target topology.StampID, items []*item) (left []*item, fresh int, err error) {
+func (h *hold) putWave(ctx context.Context, target topology.StampID, items []*item, kept func(*item)) (left []*item, fresh int, err error) {
 	futures := make(map[*item]jetstream.PubAckFuture, len(items))
 	seen := map[string]bool{}
 	for _, it := range items {
@@ -110,6 +110,7 @@ func (h *hold) putWave(ctx context.Context, target topology.StampID, items []*it
 		}
 		crash.At(crash.OutboxHeld)
 		it.done()
+		kept(it)
 		if !pa.Duplicate {
 			fresh++
 		}
@@ -173,8 +174,11 @@ func heldItem(me, target topology.StampID, m jetstream.Msg, done func()) (*item,
 	}
 	subject := m.Headers().Get(bridge.HeaderSubject)
 	order := subject
-	if e, err := bridge.Parse(subject, m.Data()); err == nil {
+	e, err := bridge.Parse(subject, m.Data())
+	if err == nil {
 		order = e.Context
+	} else {
+		e = nil
 	}
-	return &item{seq: seq, order: order, msg: msg, done: done}, nil
+	return &item{seq: seq, order: order, event: e, msg: msg, done: done}, nil
 }

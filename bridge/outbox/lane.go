@@ -162,13 +162,15 @@ func (l *lane) direct(ctx context.Context) []*item {
 // settle carries the target's answer to the flight. stored is false if the
 // answer is about an item that was settled or parked since.
 func (l *lane) settle(f *flight, a ack) (stored bool, err error) {
-	if f.flying[a.seq] == nil {
+	it := f.flying[a.seq]
+	if it == nil {
 		return false, nil
 	}
 	if a.err != nil {
 		return false, a.err
 	}
 	took, err := f.settle(a.seq)
+	l.noteStored(it)
 	l.acked.Inc()
 	l.ackSeconds.Observe(took.Seconds())
 	l.lastAck.Store(time.Now().UnixNano())

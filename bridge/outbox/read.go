@@ -177,6 +177,7 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 	}
 	ev := r.o.capture(m, router, seq, meta.Timestamp)
 	ev.fits(len(m.Data()), r.o.cfg.Fed.MaxPayload())
+	r.o.noteCaptured(m, &ev)
 	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
 		r.o.answered.add(e.TriggeredID)
 		if r.o.cfg.Planes != nil {
@@ -264,6 +265,7 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		targets = given.Decision.Targets
 	}
 	left.add(len(targets))
+	r.o.noteRouted(&ev, targets)
 	r.feed(m, ev, left)
 	defer left.done()
 	for _, t := range targets {

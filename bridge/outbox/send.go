@@ -24,7 +24,8 @@ type Offer struct {
 	Body    []byte
 	Rule    string
 	Within  time.Duration
-	Attempt int // from 1
+	Attempt int    // from 1
+	ID      string // of the event
 }
 
 // errNotRunning reports an offer while nothing is forwarded.
@@ -67,7 +68,7 @@ func (o *Outbox) Send(ctx context.Context, of Offer) error {
 		return errNotRunning
 	}
 	select {
-	case l.in <- &item{seq: seq, order: of.Context, msg: msg, done: func() {}}:
+	case l.in <- &item{seq: seq, order: of.Context, id: of.ID, msg: msg, done: func() {}}:
 	case <-ctx.Done():
 	}
 	return nil

@@ -34,6 +34,7 @@ func (ts *Tasks) Admit(ctx context.Context, from, standsFor topology.StampID, e 
 	}
 	now, before := time.Now(), len(t.held)
 	v := t.Answer(a, now)
+	ts.noteAnswer(t, &a, e, v.Do, now)
 	ts.nHeld += len(t.held) - before
 	switch v.Do {
 	case bridge.Hold:

@@ -174,9 +174,10 @@ func (ts *Tasks) turn(ctx context.Context, t *Task, now time.Time) error {
 		return err
 	}
 	ts.metrics.offers.WithLabelValues(string(to)).Inc()
+	ts.cfg.Journal.Note(bridge.Moment{Step: bridge.StepOffered, About: t.names(), Peer: to, N: attempt, Until: now.Add(t.StartWithin)})
 	return ts.cfg.Send(ctx, Offer{
 		To: to, Subject: t.Type, Key: bridge.KeyOf(t.ID, t.Type, t.Type), Context: t.Context, Hop: t.Hop, At: t.Asked,
-		Body: body, Rule: t.Rule, Within: t.StartWithin, Attempt: attempt,
+		Body: body, Rule: t.Rule, Within: t.StartWithin, Attempt: attempt, ID: t.ID,
 	})
 }
 
@@ -252,6 +253,7 @@ func (ts *Tasks) put(ctx context.Context, t *Task, o Order, w written, now time.
 	ts.orders[w.ID] = now
 	ts.mu.Unlock()
 	if first {
+		ts.cfg.Journal.Note(bridge.Moment{Step: bridge.StepDeadline, About: t.names(), Peer: o.Stamp, Detail: o.Why})
 		ts.metrics.deadlines.WithLabelValues(action).Inc()
 		ts.cfg.Log.Warn("answered for a stamp that missed its deadline", "peer", o.Stamp, "task", t.ID, "subject", w.Type, "reason", o.Why)
 	}

@@ -30,6 +30,7 @@ type Offer struct {
 	Rule    string
 	Within  time.Duration
 	Attempt int
+	ID      string // of the event
 }
 
 // DeadLetters keeps events that cannot go on. Put returns once the letter is
@@ -57,6 +58,7 @@ type Config struct {
 	// another stamp, or will, and lets go of it.
 	LetGo       func(ctx context.Context, triggered string) bool
 	DeadLetters DeadLetters
+	Journal     bridge.Scribe // is told what becomes of tasks; nil: nobody is
 	MaxWait     time.Duration // how long a task without deadline may look for a stamp; 0 is 72 h
 	Replicas    int           // of the stream; 0 is 1
 	Log         *slog.Logger

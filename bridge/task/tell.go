@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -100,6 +101,7 @@ func (ts *Tasks) tellOf(ctx context.Context, t *Task, stamp topology.StampID, no
 	ts.mu.Lock()
 	t.told = true
 	ts.mu.Unlock()
+	ts.cfg.Journal.Note(bridge.Moment{Step: bridge.StepTold, About: t.names(), Peer: stamp, Detail: o.Why})
 	ts.metrics.told.WithLabelValues(string(stamp)).Inc()
 	ts.cfg.Log.Info("control plane told that a task waits for a stamp that cannot be reached", "peer", stamp, "task", t.ID, "subject", t.Type)
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -34,6 +35,11 @@ type Config struct {
 	// Waiting returns the events that wait to be delivered, at most limit;
 	// those with this id, shkeptncontext or key if match is not empty.
 	Waiting func(ctx context.Context, match string, limit int) (any, error)
+	// Why returns what became of an event, in all stamps; Tail calls each with
+	// what happens to events, as it happens, until ctx ends: with nil where there
+	// is nothing, once in a while. Their errors are ErrQuestion, or ours.
+	Why  func(ctx context.Context, match string) (any, error)
+	Tail func(ctx context.Context, filter url.Values, each func(line any) error) error
 	// Planes returns the planes that are known, by stamp.
 	Planes  func(ctx context.Context) (any, error)
 	Metrics http.Handler //
@@ -69,6 +75,8 @@ func (s *Server) routes() http.Handler {
 	})
 	mux.Handle("GET /metrics", s.cfg.Metrics)
 	mux.HandleFunc("GET /events/waiting", s.waiting)
+	mux.HandleFunc("GET /events/why", s.why)
+	mux.HandleFunc("GET /events/tail", s.tail)
 	mux.HandleFunc("GET /planes", s.planes)
 	mux.HandleFunc("GET /events/dlq", s.letters(s.list))
 	mux.HandleFunc("GET /events/dlq/{number}", s.letters(s.show))

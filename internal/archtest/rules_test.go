@@ -29,6 +29,7 @@ var imports = map[string][]string{
 	"bridge/ctl":        {"bridge", "topology"},
 	"bridge/tunnel":     {"bridge", "topology"},
 	"bridge/takeover":   {"bridge", "internal/jstream"},
+	"bridge/journal":    {"bridge", "topology"},
 	"bridge/call":       {"topology"},
 	"bridge/plane":      {"bridge", "bridge/call", "internal/jstream", "topology"},
 	"bridge/poll":       {"bridge", "bridge/call", "internal/jstream", "topology"},
@@ -40,7 +41,7 @@ var imports = map[string][]string{
 	"gateway/face":  {"bridge/call", "bridge/tunnel", "topology"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox",
+		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox",
 		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 		"gateway/admin", "gateway/face", "gateway/node",
 		"internal/run",
@@ -63,7 +64,7 @@ var imports = map[string][]string{
 
 	// The verbs are thin: load, call, print.
 	"cmd/ringway": {
-		"auth", "auth/keystore", "bridge", "bridge/ctl", "bridge/deadletter", "bridge/plane", "gateway",
+		"auth", "auth/keystore", "bridge", "bridge/ctl", "bridge/deadletter", "bridge/journal", "bridge/plane", "gateway",
 		"internal/demo", "internal/federation", "internal/yamlfile",
 		"topology", "topology/schema",
 	},
@@ -113,7 +114,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,
