@@ -186,6 +186,7 @@ const deniedFor = 10 * time.Minute
 // noteDenied remembers what NATS refused.
 func (g *Gateway) noteDenied(err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
+		g.metrics.denied.Inc()
 		g.denied.Store(&denial{time.Now(), err.Error()})
 	}
 }

@@ -138,7 +138,7 @@ func TestPlainErrors(t *testing.T) {
 
 // TestRefusedRightIsRemembered: what NATS refuses is found for a while.
 func TestRefusedRightIsRemembered(t *testing.T) {
-	g := &Gateway{}
+	g := &Gateway{metrics: newMetrics(nil)}
 	g.noteDenied(nats.ErrSlowConsumer)
 	require.Nil(t, g.denied.Load())
 	g.noteDenied(nats.ErrPermissionViolation)

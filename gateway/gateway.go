@@ -93,6 +93,7 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 		return nil, fmt.Errorf("set up NATS: %w", err)
 	}
 	g.replicaMetrics()
+	g.reg.MustRegister(newVitals(g))
 	return g, g.listen()
 }
 

@@ -9,15 +9,19 @@ import (
 
 type metrics struct {
 	ready    prometheus.Gauge
-	links    *prometheus.GaugeVec
 	topology *prometheus.GaugeVec
 	reloads  *prometheus.CounterVec
 	store    prometheus.Gauge
+	denied   prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
 	return &metrics{
+		denied: f.NewCounter(prometheus.CounterOpts{
+			Name: "ringway_nats_refused_total",
+			Help: "Publications and subscriptions of the gateway itself that NATS did not permit.",
+		}),
 		store: f.NewGauge(prometheus.GaugeOpts{
 			Name: "ringway_store_troubles",
 			Help: "Things that are wrong with the streams on the disk; see /status.",
@@ -26,10 +30,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "ringway_ready",
 			Help: "1 while this process can serve its own stamp.",
 		}),
-		links: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "ringway_link_up",
-			Help: "1 while a connection to another stamp's server is up.",
-		}, []string{"peer", "kind"}),
 		topology: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "ringway_topology_info",
 			Help: "1 for the topology in force.",
@@ -42,17 +42,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 }
 
 // onLink is told of every link that goes up or down.
-func (g *Gateway) onLink(l node.LinkState) {
-	g.metrics.onLink(l)
+func (g *Gateway) onLink(node.LinkState) {
 	if p := g.bridge.Load(); p != nil {
 		p.outbox.LinksChanged()
 	}
-}
-
-func (m *metrics) onLink(l node.LinkState) {
-	up := 0.0
-	if l.Up {
-		up = 1
-	}
-	m.links.WithLabelValues(string(l.Peer), string(l.Kind)).Set(up)
 }

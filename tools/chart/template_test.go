@@ -156,17 +156,6 @@ func secure(t *testing.T, pod corev1.PodSpec) {
 	}
 }
 
-// TestAlertsNameMetricsThatExist: each is in docs/metrics.md, which a test
-// compares with the code.
-func TestAlertsNameMetricsThatExist(t *testing.T) {
-	known := string(read(t, "../../docs/metrics.md"))
-	found := regexp.MustCompile(`ringway_[a-z_]+`).FindAllString(string(read(t, chartDir+"templates/prometheusrule.yaml")), -1)
-	require.NotEmpty(t, found)
-	for _, m := range found {
-		require.Contains(t, known, "`"+m+"`")
-	}
-}
-
 // TestPackage: what is packed is the chart and nothing else.
 func TestPackage(t *testing.T) {
 	dir := t.TempDir()
