@@ -40,7 +40,7 @@ func (g *Gateway) openFace() error {
 	var err error
 	g.face, err = face.New(face.Config{
 		Me: g.opts.Stamp, Listen: g.opts.Listen.REST, Names: r.Names, Cert: r.Cert, Key: r.Key, NamesTLS: r.NamesTLS,
-		Tokens: r.Tokens, Anonymous: r.Anonymous, Tunnel: r.Tunnel,
+		Tokens: r.Tokens, Review: r.review(), Anonymous: r.Anonymous, Tunnel: r.Tunnel,
 		Sources:    func() []netip.Prefix { return g.force.Load().view.Me.Clients.Sources },
 		MaxRequest: r.MaxRequest, Idle: r.IdleTimeout, ClusterDomain: r.ClusterDomain,
 		Calls: g.calls, Control: g.askControl, Targets: g.askTarget,

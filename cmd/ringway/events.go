@@ -144,7 +144,7 @@ func (c *adminClient) call(ctx context.Context, method, path string, out any) er
 		if json.Unmarshal(body, &e) != nil || e.Message == "" {
 			e.Message = fmt.Sprintf("%.200s", body)
 		}
-		return fmt.Errorf("gateway at %s answered %d: %s", c.base, resp.StatusCode, e.Message)
+		return answerError{c.base, resp.StatusCode, e.Message}
 	}
 	if out == nil {
 		return nil
@@ -153,6 +153,17 @@ func (c *adminClient) call(ctx context.Context, method, path string, out any) er
 		return fmt.Errorf("read answer: %w", err)
 	}
 	return nil
+}
+
+// An answerError is what a gateway says where it does not do what it is asked.
+type answerError struct {
+	base    string
+	code    int
+	message string
+}
+
+func (e answerError) Error() string {
+	return fmt.Sprintf("gateway at %s answered %d: %s", e.base, e.code, e.message)
 }
 
 func printJSON(w io.Writer, v any) error {

@@ -14,7 +14,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // something failed, or a check did not hold
 	exitUsage  = 2 // the command line is wrong
-	exitChecks = 3 // status --check or doctor found something wrong
+	exitChecks = 3 // status --check, doctor or probe found something wrong
 )
 
 // A usageError reports a command line or configuration that cannot be meant.
@@ -87,6 +87,7 @@ func newRootCommand() *cobra.Command {
 		newPlanesCommand(),
 		newStatusCommand(),
 		newDoctorCommand(),
+		newProbeCommand(),
 		newVersionCommand(),
 	)
 	return root

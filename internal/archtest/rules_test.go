@@ -64,7 +64,7 @@ var imports = map[string][]string{
 
 	// The verbs are thin: load, call, print.
 	"cmd/ringway": {
-		"auth", "auth/keystore", "bridge", "bridge/ctl", "bridge/deadletter", "bridge/journal", "bridge/plane", "gateway",
+		"auth", "auth/keystore", "bridge", "bridge/canary", "bridge/ctl", "bridge/deadletter", "bridge/journal", "bridge/plane", "gateway",
 		"internal/demo", "internal/federation", "internal/yamlfile",
 		"topology", "topology/schema",
 	},
