@@ -171,4 +171,3 @@ func (c *adminClient) call(ctx context.Context, method, path string, out any) er
 	}
 	return nil
 }
-

@@ -78,9 +78,9 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // newRootCommand returns the command with all its verbs.
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "ringway",
-		Short:         "A federation of Keptn over NATS",
-		Long:          rootLong,
+		Use:   "ringway",
+		Short: "A federation of Keptn over NATS",
+		Long:  rootLong,
 		Example: `  ringway up
   ringway topology validate -f topology.yaml
   ringway status --watch

@@ -187,7 +187,7 @@ Exit codes: 0, 1 if a file cannot be read, 2 if one is wrong, and with
 --detailed-exitcode 4 if there are changes.`,
 		Example: `  ringway topology plan topology.yaml topology.new.yaml
   ringway topology plan --detailed-exitcode -o json topology.yaml topology.new.yaml`,
-		Args:    cobra.ExactArgs(2),
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := readMesh(args[0])
 			if err != nil {
