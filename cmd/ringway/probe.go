@@ -51,8 +51,9 @@ something does not get through.`,
 	fs.StringVar(&f.nats, "nats", "nats://127.0.0.1:4222", "NATS of the stamp, as its clients call it")
 	fs.StringVar(&f.creds, "nats-creds", "", "credentials for --nats, where a stamp kept a NATS that asks for them")
 	fs.StringVar(&f.rest, "rest", "http://127.0.0.1:8080", "HTTP of the gateway, as its clients call it; 'off' for none")
-	fs.StringVar(&f.peers, "peers", "all", "how many of the other stamps have to be reached: all, any or none")
-	fs.StringVarP(&f.output, "output", "o", "text", "text or json")
+	f.peers = "all"
+	fs.Var(choice{&f.peers, []string{"all", "any", "none"}}, "peers", "how many of the other stamps have to be reached")
+	outputFlag(cmd, &f.output, outputText, outputJSON)
 	fs.DurationVar(&f.timeout, "timeout", time.Minute, "how long all of it may take")
 	return cmd
 }
@@ -69,12 +70,7 @@ type probeResult struct {
 }
 
 func (f *probeFlags) run(cmd *cobra.Command) error {
-	switch {
-	case !oneOf(f.peers, "all", "any", "none"):
-		return usageError{fmt.Errorf("--peers %q is not all, any or none", f.peers)}
-	case !oneOf(f.output, "text", "json"):
-		return usageError{fmt.Errorf("--output %q is not text or json", f.output)}
-	case f.timeout <= 0:
+	if f.timeout <= 0 {
 		return usageError{fmt.Errorf("--timeout %s is not positive", f.timeout)}
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
