@@ -53,7 +53,7 @@ func (g *Gateway) openFace() error {
 // to others, until ctx ends. It has a connection of its own: long bodies do not
 // hold up events.
 func (g *Gateway) runHTTP(ctx context.Context, ready func()) error {
-	nc, err := g.node.Connect("ringway-http", g.credentials(auth.UserFed), nats.ErrorHandler(g.asyncError), nats.IgnoreAuthErrorAbort(), tunnel.ConnectOption())
+	nc, err := g.node.ConnectLink("ringway-http", g.credentials(auth.UserFed), nats.ErrorHandler(g.asyncError), nats.IgnoreAuthErrorAbort(), tunnel.ConnectOption())
 	if err != nil {
 		return fmt.Errorf("connect tunnel: %w", err)
 	}
