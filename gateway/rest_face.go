@@ -86,6 +86,9 @@ func (g *Gateway) runHTTP(ctx context.Context, ready func()) error {
 // answer is not for want of a route. A replica that stands by sends none, and
 // asks now.
 func (g *Gateway) heard(nc *nats.Conn, id topology.StampID) bool {
+	if !nc.IsConnected() {
+		return false // the link server restarts
+	}
 	if id == g.opts.Stamp {
 		return true
 	}
