@@ -92,7 +92,7 @@ var inTests = map[string][]string{
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
 	"test/keptn":      {"gateway", "test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
-	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge/takeover", "bridge/tunnel", "bridge", "gateway", "internal/demo", "test/keptn", "topology"},
+	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge/journal", "bridge/takeover", "bridge/tunnel", "bridge", "gateway", "internal/demo", "test/keptn", "topology"},
 }
 
 // An outsider is a package that is not ours and that only some of ours may
