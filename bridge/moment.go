@@ -68,6 +68,8 @@ type Moment struct {
 	// changed any more.
 	Tried   []string
 	Targets []Target
+	// Trace is the header traceparent that the event came with, of captured and crossed.
+	Trace string
 }
 
 // About names an event by what routing reads of it. None of it is its content.
@@ -110,6 +112,11 @@ func (e *Event) Names(subject string) About {
 // A Scribe is told of every step that events take. It is called on their way, from
 // many goroutines, and takes no time. nil: nobody is told.
 type Scribe func(Moment)
+
+// A Tracer returns the header traceparent of a copy of an event for a stamp, or
+// for the clients of this one if to is empty. came is the one that it came with.
+// nil: events get none.
+type Tracer func(about About, came string, to topology.StampID) string
 
 // Note tells s, if there is one.
 func (s Scribe) Note(m Moment) {

@@ -36,6 +36,9 @@ const (
 
 // Headers of a stored event. The body is never touched.
 const (
+	// HeaderTrace carries the context of a trace, as W3C Trace Context has it. It is
+	// there while tracing is on.
+	HeaderTrace = "traceparent"
 	// HeaderSubject is the subject the event was published on, and will be
 	// delivered on.
 	HeaderSubject = "Ringway-Subject"

@@ -214,7 +214,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.inbox, err = inbox.New(inbox.Config{
-		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: letters, Journal: g.scribe(), Gate: p.tasks, Sinks: sinks,
+		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: letters, Journal: g.scribe(), Trace: g.tracer(), Gate: p.tasks, Sinks: sinks,
 		MaxPayload:  c.external.maxPayload,
 		Subscribers: subscribers, Ready: g.planesReady, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
@@ -234,7 +234,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		return nil, err
 	}
 	p.outbox, err = outbox.New(outbox.Config{
-		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: letters, Journal: g.scribe(), Tasks: p.tasks, Planes: p.inbox, Order: order, Sinks: sinks,
+		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: letters, Journal: g.scribe(), Trace: g.tracer(), Tasks: p.tasks, Planes: p.inbox, Order: order, Sinks: sinks,
 		GivenBy:    func(task bridge.Key) topology.StampID { return g.givenBy(in, task) },
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,

@@ -66,6 +66,7 @@ type Gateway struct {
 	denied   atomic.Pointer[denial]    // nil: nothing yet
 	ctl      atomic.Pointer[ctl.Asker] // nil: not yet
 	journal  *journal.Journal          // nil: it is off
+	tracing  *tracing                  // nil: it is off
 	relay    atomic.Pointer[nats.Conn] // to the other replicas; nil: there are none, or not yet
 
 	changing  sync.Mutex    // held while what is in force changes
@@ -89,6 +90,9 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 	g.metrics = newMetrics(g.reg)
 	g.openJournal()
 	g.force.Store(f)
+	if err := g.openTracing(); err != nil {
+		return nil, err
+	}
 	g.metrics.topology.WithLabelValues(f.view.Hash).Set(1)
 	if g.node, err = node.New(g.nodeConfig(f)); err != nil {
 		return nil, fmt.Errorf("set up NATS: %w", err)
@@ -169,6 +173,9 @@ func (g *Gateway) Run(ctx context.Context, ready func()) error {
 	s.Push("admin", g.admin) // last to go: it says how the stop is going
 	if g.monitor != nil {
 		s.Push("monitoring", g.monitor)
+	}
+	if g.tracing != nil {
+		s.Push("tracing", run.Func(g.runTracing)) // hears of all others
 	}
 	s.Push("nats", g.node)
 	s.Push("store", run.Func(g.watchStore))

@@ -21,9 +21,9 @@ func (g *Gateway) openJournal() {
 // scribe is told of the way of events; nil if nobody wants to know.
 func (g *Gateway) scribe() bridge.Scribe {
 	if g.journal == nil {
-		return nil
+		return g.traced(nil)
 	}
-	return g.journal.Note
+	return g.traced(g.journal.Note)
 }
 
 // A letterbook is a box of dead letters that is heard of.
@@ -37,10 +37,8 @@ func (b letterbook) Put(ctx context.Context, l bridge.Letter) error {
 	if err := b.Box.Put(ctx, l); err != nil {
 		return err
 	}
-	if b.g.journal != nil {
-		b.g.journal.Note(bridge.Moment{
-			Step: stepOf(l.Reason), About: nameLetter(&l), Peer: l.From, Reason: l.Reason, Tried: l.Detail,
-		})
+	if s := b.g.scribe(); s != nil {
+		s(bridge.Moment{Step: stepOf(l.Reason), About: nameLetter(&l), Peer: l.From, Reason: l.Reason, Tried: l.Detail})
 	}
 	return nil
 }
@@ -54,8 +52,8 @@ func (b letterbook) Replay(ctx context.Context, number uint64) error {
 	if err := b.Box.Replay(ctx, number); err != nil {
 		return err
 	}
-	if b.g.journal != nil {
-		b.g.journal.Note(bridge.Moment{Step: bridge.StepReplayed, About: nameLetter(&e.Letter), Peer: e.From, Reason: e.Reason})
+	if s := b.g.scribe(); s != nil {
+		s(bridge.Moment{Step: bridge.StepReplayed, About: nameLetter(&e.Letter), Peer: e.From, Reason: e.Reason})
 	}
 	return nil
 }

@@ -111,7 +111,9 @@ func TestMetricsAreAsDocumented(t *testing.T) {
 		o.LeafNode.Host = host
 		o.LeafNode.Port, _ = strconv.Atoi(port)
 	})
-	f := fed.New(t, fmt.Sprintf(measured, ext.URL(), "nats-leaf://"+leaf), noticeSoon)
+	f := fed.New(t, fmt.Sprintf(measured, ext.URL(), "nats-leaf://"+leaf), noticeSoon, func(o *gateway.Options) {
+		o.Tracing = gateway.Tracing{Endpoint: "http://127.0.0.1:1", Insecure: true} // no traces, but their metrics
+	})
 	const subject = "sh.keptn.event.deployment.triggered"
 	tap := f.Tap("many", subject, "")
 	f.Publish("hub", subject, keptnEvent(subject, "1", "prod"))

@@ -48,6 +48,9 @@ type Options struct {
 	Replica Replica `yaml:"replica"`
 	// Log says what is logged and how.
 	Log Log `yaml:"log"`
+	// Tracing exports traces of the way of events. It is off unless an endpoint
+	// is given.
+	Tracing Tracing `yaml:"tracing"`
 	// Events tunes the way of events.
 	Events Events `yaml:"events"`
 	// Planes tunes the registration of the stamp's execution planes.
@@ -303,8 +306,9 @@ func DefaultOptions() Options {
 			AckTimeout: 2 * time.Second, SyncInterval: 2 * time.Second, CanaryInterval: 5 * time.Second,
 			Journal: journal.DefaultSize,
 		},
-		Planes: defaultPlanes(),
-		Poll:   defaultPoll(),
+		Tracing: Tracing{Ratio: 1},
+		Planes:  defaultPlanes(),
+		Poll:    defaultPoll(),
 		Pull: Pull{
 			Types: []string{
 				"sh.keptn.event.deployment.triggered", "sh.keptn.event.test.triggered", "sh.keptn.event.release.triggered",
@@ -360,6 +364,7 @@ func (o Options) Validate() error {
 	if o.Events.DoubtTime <= 0 || o.Events.ReofferAfter < 0 || o.Events.ReofferTimes < 0 {
 		bad("events.doubtTime", "%s, and reofferAfter %s, reofferTimes %d, are out of range", o.Events.DoubtTime, o.Events.ReofferAfter, o.Events.ReofferTimes)
 	}
+	o.Tracing.check(bad)
 	o.Planes.check(bad)
 	o.Poll.validate(bad)
 	o.validateREST(bad)

@@ -34,6 +34,7 @@ type arrival struct {
 	id        string           // of the event, once it was read
 	context   string           // shkeptncontext, once it was read
 	hop       string           // where its origin had it
+	trace     string           // its header traceparent
 	again     bool             // it was delivered before
 }
 
@@ -131,6 +132,7 @@ func read(subject string, h nats.Header, body []byte, seq uint64) arrival {
 		offer: h.Get(bridge.HeaderMode) == bridge.ModeOffer, body: body,
 		origin: topology.StampID(h.Get(bridge.HeaderOrigin)), standsFor: topology.StampID(h.Get(bridge.HeaderFor)),
 		claim: h.Get(bridge.HeaderMode) == bridge.ModeClaim, hop: h.Get(bridge.HeaderHop),
+		trace: h.Get(bridge.HeaderTrace),
 	}
 	a.within, _ = time.ParseDuration(h.Get(bridge.HeaderWithin)) // 0 if there is none
 	a.attempt, _ = strconv.Atoi(h.Get(bridge.HeaderAttempt))

@@ -62,6 +62,7 @@ type Config struct {
 	ReofferAfter time.Duration
 	ReofferTimes int // 0 is 1
 	Replicas     int // of the streams; 0 is 1
+	Trace bridge.Tracer // nil: nothing is traced
 	// Journal is told of the way of each event; nil: nobody is.
 	Journal bridge.Scribe
 	Log     *slog.Logger

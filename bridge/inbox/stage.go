@@ -90,7 +90,11 @@ func message(a arrival) *nats.Msg {
 
 // publish gives an event to the stamp's clients.
 func (in *Inbox) publish(a arrival) error {
-	if err := in.cfg.Deliver.PublishMsg(message(a)); err != nil {
+	m := message(a)
+	if in.cfg.Trace != nil {
+		in.trace(m, &a)
+	}
+	if err := in.cfg.Deliver.PublishMsg(m); err != nil {
 		return fmt.Errorf("deliver: %w", err)
 	}
 	crash.At(crash.InboxDelivered)
@@ -105,6 +109,17 @@ func (in *Inbox) publish(a arrival) error {
 		in.metrics.delay.WithLabelValues(string(a.from)).Observe(max(0, time.Since(a.captured).Seconds()))
 	}
 	return nil
+}
+
+// traceRoom is what the header traceparent takes, in bytes.
+const traceRoom = 80
+
+// trace tells the clients which trace an event is part of, unless the NATS of the
+// stamp would not take it then.
+func (in *Inbox) trace(m *nats.Msg, a *arrival) {
+	if most := in.maxPayload(); m.Header != nil && (most == 0 || int64(m.Size()+traceRoom) <= most) {
+		m.Header[bridge.HeaderTrace] = []string{in.cfg.Trace(a.about(), a.trace, "")}
+	}
 }
 
 // openSeqs returns what was published, or is about to be, and is not settled, and

@@ -35,7 +35,7 @@ func (in *Inbox) noteCrossed(a *arrival, e *bridge.Event, stored time.Time) {
 	if e == nil {
 		about = a.about()
 	}
-	in.cfg.Journal(bridge.Moment{Step: bridge.StepCrossed, At: stored, About: about, Peer: a.from})
+	in.cfg.Journal(bridge.Moment{Step: bridge.StepCrossed, At: stored, About: about, Peer: a.from, Trace: a.trace})
 }
 
 func (in *Inbox) noteDelivered(a *arrival) {

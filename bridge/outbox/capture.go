@@ -26,11 +26,15 @@ type captured struct {
 	key      bridge.Key
 	order    string // events with the same order are kept in order
 	decision bridge.Decision
+	trace    string // the header that it came with; empty if nothing is traced
 }
 
 // capture reads one message of RW_OUT, and routes it by router.
 func (o *Outbox) capture(m jetstream.Msg, router *bridge.Router, seq uint64, at time.Time) captured {
 	c := captured{seq: seq, at: at, subject: strings.TrimPrefix(m.Subject(), bridge.CapturePrefix)}
+	if o.cfg.Trace != nil {
+		c.trace = m.Headers().Get(bridge.HeaderTrace)
+	}
 	if !c.keptn() {
 		c.key = bridge.KeyOf(o.customID(m, seq), "", c.subject)
 		c.order = c.subject

@@ -168,7 +168,7 @@ func heldItem(me, target topology.StampID, m jetstream.Msg, done func()) (*item,
 	msg.Reply = bridge.AckSubject(me, target, strconv.FormatUint(seq, 10))
 	msg.Data = m.Data()
 	for k, v := range m.Headers() {
-		if strings.HasPrefix(k, "Ringway-") {
+		if strings.HasPrefix(k, "Ringway-") || k == bridge.HeaderTrace {
 			msg.Header[k] = v
 		}
 	}

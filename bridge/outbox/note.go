@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
+	"github.com/ringway/ringway/topology"
 )
 
 // pulled begins the id under which bridge/pull puts in what it has polled.
@@ -37,7 +38,7 @@ func (o *Outbox) noteCaptured(m jetstream.Msg, c *captured) {
 			step = bridge.StepPolled
 		}
 	}
-	o.cfg.Journal(bridge.Moment{Step: step, At: c.at, About: o.names(c)})
+	o.cfg.Journal(bridge.Moment{Step: step, At: c.at, About: o.names(c), Trace: c.trace})
 }
 
 // noteRouted tells where an event goes. One that must not cross is told of by
@@ -87,4 +88,11 @@ func (l *lane) noteHeld(it *item) {
 		Step: bridge.StepHeld, About: it.about(), Peer: l.target,
 		Detail: "it is away since " + since.UTC().Format(time.TimeOnly) + ": " + why,
 	})
+}
+
+// trace gives a copy of an event its place in the trace.
+func (o *Outbox) trace(m *nats.Msg, about bridge.About, came string, to topology.StampID) {
+	if o.cfg.Trace != nil {
+		m.Header[bridge.HeaderTrace] = []string{o.cfg.Trace(about, came, to)}
+	}
 }

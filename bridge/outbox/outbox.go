@@ -62,6 +62,7 @@ type Config struct {
 	// there is none. nil: nobody knows.
 	GivenBy func(task bridge.Key) topology.StampID
 
+	Trace      bridge.Tracer         // nil: nothing is traced
 	Journal    bridge.Scribe         // is told of the way of each event; nil: nobody is
 	AckTimeout time.Duration         // how long a target may take to store an event; 0 is 2 s
 	Replicas   int                   // of the streams; 0 is 1

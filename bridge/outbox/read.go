@@ -274,8 +274,10 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		if l == nil {
 			return nil // told to stop; the event is still in RW_OUT
 		}
+		it := ev.item(r.o.cfg.Me, t, m.Data(), left.done)
+		r.o.trace(it.msg, r.o.names(&ev), ev.trace, t.Stamp)
 		select {
-		case l.in <- ev.item(r.o.cfg.Me, t, m.Data(), left.done):
+		case l.in <- it:
 		case <-ctx.Done():
 			return nil
 		}

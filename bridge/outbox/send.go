@@ -62,6 +62,7 @@ func (o *Outbox) Send(ctx context.Context, of Offer) error {
 		bridge.HeaderWithin:   {of.Within.String()},
 		bridge.HeaderAttempt:  {strconv.Itoa(of.Attempt)},
 	}
+	o.trace(msg, bridge.About{ID: of.ID, Context: of.Context}, "", of.To)
 	o.metrics.routed.WithLabelValues(string(of.To), of.Rule).Inc()
 	l := o.startLane(of.To, 0)
 	if l == nil {

@@ -62,6 +62,12 @@ func (s setting) set(text string) error {
 			return fmt.Errorf("%s: %q is not a number", s.key, text)
 		}
 		v.SetInt(n)
+	case v.Kind() == reflect.Float64:
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not a number", s.key, text)
+		}
+		v.SetFloat(x)
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String:
 		var list []string
 		for part := range strings.SplitSeq(text, ",") {

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ import (
 // flags comes, and docs/gateway.md with the comments of gateway.Options;
 // UPDATE=1 rewrites both.
 func TestOptionsAreDocumented(t *testing.T) {
-	meaning := comments(t, "../../gateway/options.go")
+	meaning := comments(t, "../../gateway/options*.go")
 	defaults := gateway.DefaultOptions()
 	var help, page bytes.Buffer
 	page.WriteString(`# gateway.yaml
@@ -67,19 +68,24 @@ func shown(v reflect.Value) string {
 }
 
 // comments returns the comment of each key of gateway.Options, by key.
-func comments(t *testing.T, file string) map[string]string {
+func comments(t *testing.T, pattern string) map[string]string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+	files, err := filepath.Glob(pattern)
 	require.NoError(t, err)
+	require.NotEmpty(t, files)
 	structs := map[string]*ast.StructType{}
-	ast.Inspect(f, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.TypeSpec); ok {
-			if s, ok := spec.Type.(*ast.StructType); ok {
-				structs[spec.Name.Name] = s
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		require.NoError(t, err)
+		ast.Inspect(f, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok {
+				if s, ok := spec.Type.(*ast.StructType); ok {
+					structs[spec.Name.Name] = s
+				}
 			}
-		}
-		return true
-	})
+			return true
+		})
+	}
 	out := map[string]string{}
 	var walk func(prefix string, s *ast.StructType)
 	walk = func(prefix string, s *ast.StructType) {

@@ -33,17 +33,19 @@ var imports = map[string][]string{
 	"bridge/call":       {"topology"},
 	"bridge/plane":      {"bridge", "bridge/call", "internal/jstream", "topology"},
 	"bridge/poll":       {"bridge", "bridge/call", "internal/jstream", "topology"},
+	"bridge/trace":      {"bridge", "topology"},
 	"bridge/pull":       {"bridge", "internal/jstream", "topology"},
 
 	// The process: the only place where things meet.
 	"gateway/node":  {"auth", "topology"},
 	"gateway/admin": {"bridge/deadletter"},
 	"gateway/face":  {"bridge/call", "bridge/tunnel", "topology"},
+	"gateway/otlp":  {"bridge/trace"},
 	"gateway": {
 		"auth", "auth/keystore",
 		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox",
-		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
-		"gateway/admin", "gateway/face", "gateway/node",
+		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/trace", "bridge/tunnel",
+		"gateway/admin", "gateway/face", "gateway/node", "gateway/otlp",
 		"internal/run",
 		"topology",
 	},
@@ -176,6 +178,18 @@ var outsiders = []outsider{
 		[]string{"bridge/task", "internal/demo", "cmd", "test"},
 		true,
 		"the SDK decodes whole events; the hot path reads four keys",
+	},
+	{
+		"go.opentelemetry.io",
+		[]string{"gateway/otlp"},
+		true,
+		"spans are ours; one package knows how they are sent",
+	},
+	{
+		"google.golang.org/protobuf",
+		[]string{"gateway/otlp"},
+		true,
+		"one package sends protobuf",
 	},
 	{
 		"github.com/fsnotify/fsnotify",

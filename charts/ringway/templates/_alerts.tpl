@@ -39,6 +39,7 @@ has a heading for each.
 - [RingwayControlPlaneOutOfReach, 'time() - ringway_pull_last_poll_timestamp_seconds{OF} > {{ int $t.pollSeconds }}', 1m, critical, 'control plane {{`{{ $labels.control }}`}} does not answer']
 - [RingwayControlPlaneRefuses, 'increase(ringway_pull_posts_total{OF,result="refused"}[15m]) > 0', 0m, warning, 'control plane {{`{{ $labels.control }}`}} refuses answers']
 - [RingwayTunnelErrors, 'sum by (to) (rate(ringway_tunnel_requests_total{OF,result=~"5xx|busy|no-replica|no-route|protocol|replica-lost|stopping|timeout|upstream-failed|upstream-refused"}[10m])) / sum by (to) (rate(ringway_tunnel_requests_total{OF}[10m])) * 100 > {{ int $t.tunnelErrorPercent }}', 10m, warning, '{{`{{ $value | printf "%.0f" }}`}} % of the requests to stamp {{`{{ $labels.to }}`}} fail']
+- [RingwayTracesLost, 'sum by (result) (increase(ringway_trace_spans_total{OF,result=~"dropped|failed"}[15m])) > 0', 15m, info, 'spans of traces are lost ({{`{{ $labels.result }}`}})']
 {{- if gt (int .Values.replicaCount) 1 }}
 - [RingwayReplicaAway, 'ringway_replica_peers{OF} < {{ sub (int .Values.replicaCount) 1 }}', 5m, warning, 'replica {{`{{ $labels.pod }}`}} does not reach all others']
 - [RingwayNoQuorum, 'ringway_replica_quorum{OF} == 0', 1m, critical, 'replica {{`{{ $labels.pod }}`}} has no majority, and stores nothing']
