@@ -53,7 +53,7 @@ something does not get through.`,
 	fs.StringVar(&f.rest, "rest", "http://127.0.0.1:8080", "HTTP of the gateway, as its clients call it; 'off' for none")
 	f.peers = "all"
 	fs.Var(choice{&f.peers, []string{"all", "any", "none"}}, "peers", "how many of the other stamps have to be reached")
-	outputFlag(cmd, &f.output, outputText, outputJSON)
+	outputFlag(cmd, &f.output, outputText, outputJSON, outputYAML)
 	fs.DurationVar(&f.timeout, "timeout", time.Minute, "how long all of it may take")
 	return cmd
 }
