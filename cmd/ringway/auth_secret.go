@@ -128,7 +128,7 @@ Secret, too. Said again, all of them are new.`,
 			files := map[string][]byte{}
 			for _, p := range planes {
 				if !planeName.MatchString(p) {
-					return usageError{fmt.Errorf("--plane %q is no name of a plane: letters, digits, -, _ and .", p)}
+					return usageError{fmt.Errorf("--plane %q is no name of a plane: it has letters, digits and -_. only", p)}
 				}
 				files[p] = []byte(strings.ToLower(rand.Text()))
 			}
