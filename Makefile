@@ -107,9 +107,9 @@ image: ## the image, by buildah or docker; IMAGE=name VERSION=tag ARCH=arm64 CER
 		-t $(IMAGE):$(VERSION) -f Dockerfile .bin/image
 
 .PHONY: e2e-image
-e2e-image: image ## the image in the chart's pods, two stamps in networks of their own; needs root, buildah and podman
+e2e-image: image ## the image in the chart's pods, two stamps in networks of their own, and a newcomer's first ten minutes; needs root, buildah and podman
 	buildah push $(IMAGE):$(VERSION) docker-archive:.bin/image/ringway.tar:$(IMAGE):$(VERSION)
-	cd tools/chart && RINGWAY_IMAGE=$(CURDIR)/.bin/image/ringway.tar go test -count 1 -run '^TestImage$$' -v ./...
+	cd tools/chart && RINGWAY_IMAGE=$(CURDIR)/.bin/image/ringway.tar go test -count 1 -run '^(TestImage|TestNewcomer)$$' -v ./...
 
 .PHONY: build
 build: ## bin/ringway
