@@ -115,6 +115,10 @@ e2e-image: image ## the image in the chart's pods, two stamps in networks of the
 build: ## bin/ringway
 	go build -o bin/ringway ./cmd/ringway
 
+.PHONY: docs
+docs: ## the site of the documents, in public/; every link and anchor checked
+	cd tools/site && go vet ./... && go test -count 1 ./... && go run . -root $(CURDIR) -out $(CURDIR)/public
+
 .PHONY: man
 man: ## manual pages of every verb, in man/
 	MAN=$(CURDIR)/man go test -count 1 -run '^TestManPages$$' ./cmd/ringway

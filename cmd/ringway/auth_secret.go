@@ -21,7 +21,7 @@ type secretFlags struct{ name, namespace, output string }
 func (f *secretFlags) add(cmd *cobra.Command, name string) {
 	cmd.Flags().StringVar(&f.name, "name", name, "name of the Secret")
 	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "its namespace; that of kubectl if empty")
-	cmd.Flags().StringVarP(&f.output, "output", "o", "yaml", "yaml or json")
+	outputFlag(cmd, &f.output, outputYAML, outputJSON)
 }
 
 // secretName is what Kubernetes takes for the name of a Secret.
@@ -33,8 +33,6 @@ func (f *secretFlags) check() error {
 		return usageError{fmt.Errorf("--name %q is no name of a Secret", f.name)}
 	case f.namespace != "" && !secretName.MatchString(f.namespace):
 		return usageError{fmt.Errorf("--namespace %q is no name of a namespace", f.namespace)}
-	case !oneOf(f.output, "yaml", "json"):
-		return usageError{fmt.Errorf("--output %q is not yaml or json", f.output)}
 	}
 	return nil
 }
