@@ -36,14 +36,15 @@ var imports = map[string][]string{
 	"bridge/pull":       {"bridge", "internal/jstream", "topology"},
 
 	// The process: the only place where things meet.
-	"gateway/node":  {"auth", "topology"},
-	"gateway/admin": {"bridge/deadletter"},
-	"gateway/face":  {"bridge/call", "bridge/tunnel", "topology"},
+	"gateway/node":    {"auth", "topology"},
+	"gateway/admin":   {"bridge/deadletter"},
+	"gateway/console": {},
+	"gateway/face":    {"bridge/call", "bridge/tunnel", "topology"},
 	"gateway": {
 		"auth", "auth/keystore",
 		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox",
 		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
-		"gateway/admin", "gateway/face", "gateway/node",
+		"gateway/admin", "gateway/console", "gateway/face", "gateway/node",
 		"internal/run",
 		"topology",
 	},

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/ringway/ringway/gateway/console"
+)
+
+// newConsole makes the pages for people. They show what the admin face shows.
+func (g *Gateway) newConsole() (*console.Console, error) {
+	return console.New(console.Config{
+		Federation: func(ctx context.Context) any { return g.Federation(ctx) },
+		Waiting:    g.waitingEvents,
+		Planes:     g.planeList,
+		Shape:      g.shape,
+		Sample:     g.sample,
+		See:        See,
+		Log:        g.log.With("component", "console"),
+	})
+}
+
+// shape is what the console draws, and /federation does not say.
+func (g *Gateway) shape() console.Shape {
+	m := g.force.Load().view.Mesh
+	out := console.Shape{Via: map[string][]string{}}
+	for _, r := range m.Rings {
+		out.Rings = append(out.Rings, string(r))
+	}
+	for _, s := range m.Stamps {
+		for _, h := range s.Link.Via {
+			out.Via[string(s.ID)] = append(out.Via[string(s.ID)], string(h))
+		}
+	}
+	return out
+}
+
+// sample is where the console's charts come from: our own counters, and what
+// canaries last found.
+func (g *Gateway) sample() console.Sample {
+	out := console.Sample{Delay: map[string]float64{}}
+	sums := map[string]*float64{"ringway_events_acked_total": &out.Sent, "ringway_events_delivered_total": &out.Delivered}
+	if all, err := g.reg.Gather(); err == nil { // half of them would be a wrong figure
+		for _, f := range all {
+			if to := sums[f.GetName()]; to != nil {
+				for _, m := range f.GetMetric() {
+					*to += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	p := g.bridge.Load()
+	if p == nil {
+		return out
+	}
+	now := time.Now()
+	for _, c := range p.asker.Peers() {
+		if c.RTT > 0 && c.Age(now) <= staleAfter*g.opts.Events.CanaryInterval {
+			out.Delay[string(c.Stamp)] = max(c.Delay, 0).Seconds()
+		}
+	}
+	return out
+}
