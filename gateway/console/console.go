@@ -24,17 +24,21 @@ var static embed.FS
 // Prefix is the path below which the console is.
 const Prefix = "/console/"
 
-// Config is where the console gets what it shows. The functions are called from
-// one goroutine or from many; each must return soon after its context ends.
+// Config is where the console gets what it shows: the documents of the admin
+// port, and what they do not say. The functions are called from many goroutines;
+// each must return soon after its context ends.
 type Config struct {
-	Federation func(ctx context.Context) any                                   // the document of /federation
-	Waiting    func(ctx context.Context, match string, limit int) (any, error) // that of /events/waiting
-	Planes     func(ctx context.Context) (any, error)                          // that of /planes
-	Shape      func() Shape                                                    //
-	Sample     func() Sample                                                   // called every five seconds
-	See        func(code string) string                                        // where a code is explained
-	Story      Teller                                                          //
-	Log        *slog.Logger                                                    //
+	// Federation returns the document of /federation. It asks all stamps.
+	Federation func(ctx context.Context) any
+	// Waiting returns that of /events/waiting, Planes that of /planes, and Why
+	// that of /events/why; a nil Why is as if nothing was known.
+	Waiting func(ctx context.Context, match string, limit int) (any, error)
+	Planes  func(ctx context.Context) (any, error)
+	Why     func(ctx context.Context, match string) (any, error)
+	Shape   func() Shape
+	Sample  func() Sample            // called every five seconds
+	See     func(code string) string // where a code is explained
+	Log     *slog.Logger
 }
 
 // A Console serves the pages. It is an http.Handler for everything below Prefix
@@ -48,6 +52,7 @@ type Console struct {
 	samples *samples
 	assets  map[string]asset
 
+	asking    chan struct{} // a place for each story that is asked for
 	rendering chan struct{} // a place for each page that is being made
 	viewers   chan struct{} // a place for each that follows
 	cache     fragmentCache
@@ -75,7 +80,7 @@ type asset struct {
 func New(cfg Config) (*Console, error) {
 	c := &Console{
 		cfg: cfg, samples: newSamples(), assets: map[string]asset{},
-		rendering: make(chan struct{}, maxRendering), viewers: make(chan struct{}, maxViewers),
+		asking: make(chan struct{}, maxAsking), rendering: make(chan struct{}, maxRendering), viewers: make(chan struct{}, maxViewers),
 	}
 	c.watch = newWatcher(func(ctx context.Context) (federation, error) { return read[federation](cfg.Federation(ctx)) }, cfg.Shape, cfg.Log)
 	for name, kind := range map[string]string{
@@ -91,7 +96,7 @@ func New(cfg Config) (*Console, error) {
 	}
 	var err error
 	c.pages, err = template.New("").Funcs(template.FuncMap{
-		"ago": ago, "left": left, "stamped": stamped, "clock": clock, "length": length, "delay": delayWord, "join": strings.Join,
+		"ago": ago, "since": func(t time.Time) string { return brief(time.Since(t)) }, "left": left, "stamped": stamped, "clock": clock, "length": length, "delay": delayWord, "join": strings.Join,
 		"asset":  func(name string) string { return Prefix + "static/" + name + "?" + c.assets[name].tag },
 		"count":  func(n int, one, many string) string { return plural(n, one, many) },
 		"events": func(n int64) string { return plural(n, "event", "events") },

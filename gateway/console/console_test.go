@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/ringway/ringway/gateway/console"
 )
 
 const patience, tick = 20 * time.Second, 10 * time.Millisecond
@@ -92,15 +90,23 @@ func TestEventPage(t *testing.T) {
 	require.Contains(t, page, "journal is not readable")
 
 	w.mu.Lock()
-	w.story = &console.Story{Title: "deploy.triggered", Steps: []console.StoryStep{
-		{At: time.Now(), Stamp: "hub-1", What: "captured", Level: console.StoryStepDone},
-		{Stamp: "leaf-1", What: "not delivered", Detail: []string{"no plane"}, Level: console.StoryStepWaits},
-	}}
+	w.story = document{
+		"events": []document{{"id": "abc", "type": "sh.keptn.event.deploy.triggered"}, {"id": "def", "type": "sh.keptn.event.deploy.started"}},
+		"entries": []document{
+			{"time": time.Now(), "stamp": "hub-1", "step": "captured", "type": "sh.keptn.event.deploy.triggered", "where": "hub-1", "what": "published it"},
+			{"time": time.Now(), "stamp": "hub-1", "step": "refused", "where": "hub-1 → leaf-1", "what": "refused (by-policy)"},
+		},
+		"now":    []document{{"time": time.Now(), "stamp": "leaf-1", "step": "waiting", "where": "leaf-1", "what": "waits: no plane"}},
+		"silent": []document{{"stamp": "leaf-2", "err": "no answer"}},
+	}
 	w.err = errors.New("this replica does not deliver")
 	w.mu.Unlock()
 	code, page = w.get(t, "/console/event?id=abc")
 	require.Equal(t, http.StatusOK, code)
-	require.Contains(t, page, `<p>not delivered <span class="tag trouble">waits</span></p><p class="more">no plane</p>`)
+	require.Regexp(t, `<li class="done"><time [^>]*>[^<]*</time><span class="where"><a href="/console/stamp/hub-1">hub-1</a></span><div class="step"><p><span class="sr">done: </span>published it</p><p class="of">deploy.triggered</p>`, page)
+	require.Regexp(t, `<li class="refused">.*hub-1 → leaf-1.*refused \(by-policy\)`, page)
+	require.Regexp(t, `<li class="waits">.*waits: no plane`, page)
+	require.Contains(t, page, `<a href="/console/stamp/leaf-2">leaf-2</a>: no answer`)
 	require.Contains(t, page, "what waits here is not known: this replica does not deliver")
 }
 
@@ -123,7 +129,10 @@ func TestNothingHostileGetsOut(t *testing.T) {
 	own["waiting"] = 1
 	w := newWorld(t, own, s)
 	w.waiting = []document{{"id": evil, "subject": evil, "from": evil, "reason": evil}}
-	w.story = &console.Story{Title: evil, Steps: []console.StoryStep{{Stamp: evil, What: evil}}}
+	w.story = document{
+		"events": []document{{"id": evil, "type": evil, "project": evil}}, "entries": []document{{"stamp": evil, "step": evil, "where": evil, "what": evil}},
+		"silent": []document{{"stamp": evil, "err": evil}},
+	}
 	for _, path := range []string{"/console/", "/console/?q=%22%3E%3Cscript%3E", "/console/stamp/hub-1", "/console/event?id=%22%3E%3Cscript%3Ealert(1)", "/console/stamp/%22%3E%3Cscript%3E"} {
 		_, page := w.get(t, path)
 		require.NotContains(t, page, "<script>", path)

@@ -47,6 +47,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := stream{c: c, w: w, out: http.NewResponseController(w), r: r, had: map[string]string{}}
+	_ = s.out.SetReadDeadline(time.Time{}) // then it would end with the server's own
 	if s.write("retry: 5000\n\n") != nil {
 		return
 	}

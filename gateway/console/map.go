@@ -37,6 +37,8 @@ func (s *stamp) state() string {
 // A cell is one stamp on the map.
 type cell struct {
 	Name    string
+	Prefix  string // of Name, which its place on the map says already
+	Rest    string
 	State   string
 	Word    string
 	Asked   bool // its gateway shows this page
@@ -50,7 +52,8 @@ type cell struct {
 
 // makeCell says how a stamp is, in a line.
 func makeCell(l *look, s *stamp) cell {
-	c := cell{Name: s.Stamp, State: s.state(), Asked: s.Way == wayHere, Held: s.Outbox + int64(s.Waiting)}
+	prefix := said(s.Stamp, s.Geo, s.Ring)
+	c := cell{Name: s.Stamp, Prefix: prefix, Rest: s.Stamp[len(prefix):], State: s.state(), Asked: s.Way == wayHere, Held: s.Outbox + int64(s.Waiting)}
 	c.Word = c.State
 	if c.State == stateDown {
 		c.Word = "DOWN"
@@ -75,6 +78,17 @@ func makeCell(l *look, s *stamp) cell {
 	c.Title = strings.Join(title, ", ")
 	c.Matches = strings.ToLower(strings.Join([]string{s.Stamp, s.Geo, s.Ring, c.Link}, " "))
 	return c
+}
+
+// said returns how much of a name only repeats the geo and the ring.
+func said(name, geo, ring string) string {
+	rest := name
+	for _, word := range []string{geo, ring} {
+		if r, ok := strings.CutPrefix(rest, word+"-"); ok && r != "" {
+			rest = r
+		}
+	}
+	return name[:len(name)-len(rest)]
 }
 
 // hubOf returns the hub that a leaf is connected to: as it says itself, as a hub
@@ -111,6 +125,7 @@ type grid struct {
 	Rings []string
 	Rows  []gridRow
 	Dense bool // so many stamps that each has one line
+	Tight bool // and they have short names
 }
 
 type gridRow struct {
@@ -133,8 +148,12 @@ func (c gridCell) Hidden() bool {
 	return !slices.ContainsFunc(c.Stamps, func(one cell) bool { return !one.Hidden })
 }
 
-// denseFrom is from how many stamps on each has one line only.
-const denseFrom = 60
+const (
+	// denseFrom is from how many stamps on each has one line only.
+	denseFrom = 60
+	// tightName is how long the rest of a name may be for several in a line.
+	tightName = 6
+)
 
 // makeGrid lays out all stamps. Those that do not match q are hidden.
 func makeGrid(l *look, q string) grid {
@@ -144,10 +163,12 @@ func makeGrid(l *look, q string) grid {
 			g.Rings = append(g.Rings, s.Ring)
 		}
 	}
+	g.Tight = g.Dense
 	q = strings.ToLower(strings.TrimSpace(q))
 	for i := range l.fed.Stamps {
 		s := &l.fed.Stamps[i]
 		c := makeCell(l, s)
+		g.Tight = g.Tight && len(c.Rest) <= tightName
 		c.Hidden = !strings.Contains(c.Matches+" "+c.State, q)
 		at := slices.IndexFunc(g.Rows, func(r gridRow) bool { return r.Geo == s.Geo })
 		if at < 0 {

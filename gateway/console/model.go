@@ -193,6 +193,47 @@ type plane struct {
 	} `json:"subscriptions"`
 }
 
+// A story is what the console reads of /events/why.
+type story struct {
+	Events []struct {
+		ID      string `json:"id"`
+		Type    string `json:"type"`
+		Context string `json:"shkeptncontext"`
+		Project string `json:"project"`
+		Stage   string `json:"stage"`
+		Service string `json:"service"`
+	} `json:"events"`
+	Entries []step `json:"entries"`
+	Now     []step `json:"now"` // how things are at this moment
+	Silent  []struct {
+		Stamp   string `json:"stamp"`
+		Refused bool   `json:"refused"`
+		Err     string `json:"err"`
+	} `json:"silent"`
+	Cut bool `json:"cut"` // a stamp knew more than it told
+}
+
+type step struct {
+	Time  time.Time `json:"time"`
+	Stamp string    `json:"stamp"`
+	Step  string    `json:"step"`
+	ID    string    `json:"id"`
+	Type  string    `json:"type"`
+	Where string    `json:"where"`
+	What  string    `json:"what"`
+}
+
+// Level says how a step is shown: what waits and what failed is seen at once.
+func (s step) Level() string {
+	switch s.Step {
+	case "waiting", "held", "barrier", "task":
+		return "waits"
+	case "refused", "dead", "deadline":
+		return "refused"
+	}
+	return "done"
+}
+
 // read turns a document of the admin port into what the console knows of it.
 func read[T any](document any) (T, error) {
 	var out T

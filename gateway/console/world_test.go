@@ -31,7 +31,7 @@ type world struct {
 	waiting []document
 	planes  []document
 	err     error // of what waits
-	story   *console.Story
+	story   document
 }
 
 func newWorld(t *testing.T, stamps ...document) *world {
@@ -57,10 +57,12 @@ func newWorld(t *testing.T, stamps ...document) *world {
 			return console.Sample{Sent: 10, Delivered: 20, Delay: map[string]float64{"leaf-1": 0.018}}
 		},
 		See: func(code string) string { return "https://docs.example/errors#" + code },
-		Story: func(_ context.Context, id string) (*console.Story, error) {
-			if id == "broken" {
+		Why: func(_ context.Context, match string) (any, error) {
+			if match == "broken" {
 				return nil, errors.New("journal is not readable")
 			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			return w.story, nil
 		},
 		Log: slog.New(slog.DiscardHandler),
@@ -71,7 +73,9 @@ func newWorld(t *testing.T, stamps ...document) *world {
 	var wg sync.WaitGroup
 	wg.Go(func() { over <- c.Run(ctx, func() { close(ready) }) })
 	<-ready
-	w.Server = httptest.NewServer(c)
+	w.Server = httptest.NewUnstartedServer(c)
+	w.Config.ReadTimeout, w.Config.WriteTimeout = time.Second, time.Second // who follows has longer
+	w.Start()
 	t.Cleanup(func() {
 		cancel() // lets those go who follow, before the server waits for them
 		require.NoError(t, <-over)
