@@ -13,6 +13,7 @@ func (g *Gateway) newConsole() (*console.Console, error) {
 		Federation: func(ctx context.Context) any { return g.Federation(ctx) },
 		Waiting:    g.waitingEvents,
 		Planes:     g.planeList,
+		Why:        func(ctx context.Context, match string) (any, error) { return g.Why(ctx, match) },
 		Shape:      g.shape,
 		Sample:     g.sample,
 		See:        See,

@@ -67,7 +67,7 @@ func TestStampPage(t *testing.T) {
 	code, page = w.get(t, "/console/stamp/leaf-1")
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, page, "This stamp did not say how it is: no answer")
-	require.Contains(t, page, "Delay of canaries from hub-1, last hour: now 18 ms, lowest 18 ms, highest 18 ms")
+	require.Contains(t, page, "Delay of canaries from hub-1, last 2 min: now 18 ms, lowest 18 ms, highest 18 ms")
 
 	code, page = w.get(t, "/console/stamp/other")
 	require.Equal(t, http.StatusNotFound, code)
@@ -116,7 +116,7 @@ func TestRatesPage(t *testing.T) {
 	code, page := w.get(t, "/console/rates")
 	require.Equal(t, http.StatusOK, code)
 	require.Contains(t, page, `aria-label="Events sent, last hour: no figures yet"`)
-	require.Contains(t, page, `aria-label="Delay to leaf-1, last hour: now 18 ms, lowest 18 ms, highest 18 ms"`)
+	require.Contains(t, page, `aria-label="Delay to leaf-1, last 2 min: now 18 ms, lowest 18 ms, highest 18 ms"`)
 }
 
 func TestNothingHostileGetsOut(t *testing.T) {

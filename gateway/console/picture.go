@@ -20,6 +20,7 @@ type picture struct {
 	Lines []pictureLine
 	Dots  []pictureDot
 	Label string
+	Box   string // what of the square is used, as an SVG viewBox
 }
 
 type pictureLine struct {
@@ -79,6 +80,12 @@ func drawLinks(l *look) picture {
 			})
 		}
 	}
+	edge := 0.0
+	for _, xy := range at {
+		edge = max(edge, math.Hypot(xy.x-pictureSize/2, xy.y-pictureSize/2))
+	}
+	edge += 18
+	p.Box = fmt.Sprintf("%.0f %.0f %.0f %.0f", pictureSize/2-edge, pictureSize/2-edge, 2*edge, 2*edge)
 	p.Label = fmt.Sprintf("%s and %s: %s, %d down", plural(len(hubs), "hub", "hubs"),
 		plural(len(l.fed.Stamps)-len(hubs), "leaf", "leaves"), plural(len(all), "link", "links"), down)
 	return p

@@ -49,8 +49,10 @@ func TestSparkSaysItsFigures(t *testing.T) {
 	require.Equal(t, "Delay, last hour: no figures yet", draw("Delay", c, delayWord).Label)
 	c[sampleCount-200], c[sampleCount-1] = 0.25, 0.018
 	s := draw("Delay", c, delayWord)
-	require.Equal(t, "Delay, last hour: now 18 ms, lowest 18 ms, highest 250 ms", s.Label)
-	require.Regexp(t, `^M\S+ 3\.0h\.1M240\.0 \S+h\.1$`, s.Line, "a gap is a gap")
+	require.Equal(t, "Delay, last 17 min: now 18 ms, lowest 18 ms, highest 250 ms", s.Label)
+	require.Regexp(t, `^M0\.0 3\.0h\.1M240\.0 \S+h\.1$`, s.Line, "a gap is a gap")
+	c[sampleCount-1] = c[0]
+	require.Contains(t, draw("Delay", c, delayWord).Label, "now none")
 }
 
 func TestBrief(t *testing.T) {

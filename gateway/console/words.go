@@ -32,6 +32,9 @@ func brief(d time.Duration) string {
 	return fmt.Sprintf("%d d", int(d/day))
 }
 
+// span writes how far back a chart looks, in whole minutes.
+func span(d time.Duration) string { return fmt.Sprintf("%d min", int(math.Ceil(d.Minutes()))) }
+
 func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second)).Round(time.Microsecond) // no more is known
 }

@@ -16,7 +16,7 @@ import (
 
 // ringway builds the program of this checkout once.
 var ringway = sync.OnceValues(func() (string, error) {
-	path, err := filepath.Abs("../../bin/ringway")
+	path, err := filepath.Abs("../../.bin/ringway")
 	if err != nil {
 		return "", err
 	}

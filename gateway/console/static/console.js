@@ -61,8 +61,8 @@
   const url = document.body.dataset.live;
   if (!url || !window.EventSource) return;
   const had = new Map();
-  const source = new EventSource(url);
-  source.onmessage = (m) => {
+  let source = null;
+  const told = (m) => {
     const news = JSON.parse(m.data);
     const at = new Date(news.at);
     const asOf = $("as-of");
@@ -80,10 +80,23 @@
     if (news.say) say(news.say);
     liveness(true, "● live");
   };
-  source.onerror = () => {
+  const lost = () => {
     liveness(false, source.readyState === EventSource.CLOSED
       ? "○ not live: reload to see changes"
       : "○ not live: no connection to the gateway, trying again");
   };
-  window.addEventListener("pagehide", () => source.close());
+  // A page that nobody sees is told nothing: browsers have six connections to
+  // one place, for all pages together.
+  const follow = () => {
+    if (source) source.close();
+    source = null;
+    if (document.hidden) return;
+    source = new EventSource(url);
+    source.onmessage = told;
+    source.onerror = lost;
+  };
+  document.addEventListener("visibilitychange", follow);
+  window.addEventListener("pagehide", () => { if (source) source.close(); });
+  window.addEventListener("pageshow", (e) => { if (e.persisted) follow(); });
+  follow();
 })();
