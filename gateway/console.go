@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ringway/ringway/gateway/console"
 )
 
@@ -40,20 +42,11 @@ func (g *Gateway) shape() console.Shape {
 // canaries last found.
 func (g *Gateway) sample() console.Sample {
 	out := console.Sample{Delay: map[string]float64{}}
-	sums := map[string]*float64{"ringway_events_acked_total": &out.Sent, "ringway_events_delivered_total": &out.Delivered}
-	if all, err := g.reg.Gather(); err == nil { // half of them would be a wrong figure
-		for _, f := range all {
-			if to := sums[f.GetName()]; to != nil {
-				for _, m := range f.GetMetric() {
-					*to += m.GetCounter().GetValue()
-				}
-			}
-		}
-	}
 	p := g.bridge.Load()
 	if p == nil {
 		return out
 	}
+	out.Sent, out.Delivered = total(p.outbox.Counter()), total(p.inbox.Counter())
 	now := time.Now()
 	for _, c := range p.asker.Peers() {
 		if c.RTT > 0 && c.Age(now) <= staleAfter*g.opts.Events.CanaryInterval {
@@ -61,4 +54,23 @@ func (g *Gateway) sample() console.Sample {
 		}
 	}
 	return out
+}
+
+// total adds up the series of a counter.
+func total(c prometheus.Collector) float64 {
+	r := prometheus.NewRegistry()
+	if r.Register(c) != nil {
+		return 0
+	}
+	all, err := r.Gather()
+	if err != nil {
+		return 0
+	}
+	sum := 0.0
+	for _, f := range all {
+		for _, m := range f.GetMetric() {
+			sum += m.GetCounter().GetValue()
+		}
+	}
+	return sum
 }

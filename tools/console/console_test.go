@@ -54,6 +54,7 @@ func TestRunning(t *testing.T) {
 	in := browser(t)
 	url, stamps := up(t, "--rate", "5", "--cut", "apac-prod", "--cut-for", "12s")
 	t.Run("a link that is cut", func(t *testing.T) { cutLink(newTab(t, in, 1280, 900, true), url, stamps) })
+	t.Run("the story of an event", func(t *testing.T) { story(newTab(t, in, 360, 800, true), url) })
 	t.Run("keys alone", func(t *testing.T) { keyboard(newTab(t, in, 1280, 900, false), url) })
 	t.Run("no scripts", func(t *testing.T) { withoutScripts(newTab(t, in, 360, 800, false), url, stamps) })
 }
@@ -71,8 +72,26 @@ func cutLink(p *tab, url string, stamps []string) {
 	require.Regexp(t, `RW-30[12]`, eval[string](p, `document.querySelector(".trouble.down .more a").textContent`))
 	noScroll(p)
 	contrast(p)
-	p.until(`document.querySelector("#stamp-apac-prod .word").textContent !== "DOWN"`, "it is seen that the link is back")
-	require.Contains(t, eval[string](p, `document.getElementById("say").textContent`), "apac-prod is up", "a screen reader says so")
+	p.until(`document.querySelector("#stamp-apac-prod .word").textContent === "up" &&
+		document.getElementById("say").textContent.includes("apac-prod is up")`, "it is seen, and said to screen readers, that the link is back")
+}
+
+// story finds out what became of an event.
+func story(p *tab, url string) {
+	t := p.t
+	id, keptn := event(t, url, "delivered")
+	p.open(url + "event")
+	require.Equal(t, "find", eval[string](p, `document.querySelector("label").htmlFor`))
+	eval[any](p, `document.getElementById("find").focus()`)
+	p.press(id + "\r")
+	p.until(`document.querySelectorAll(".timeline li").length > 2`, "the steps of the event are shown")
+	require.Contains(t, eval[string](p, `document.querySelector(".timeline").textContent`), "published sh.keptn.event.")
+	require.Contains(t, eval[string](p, `document.querySelector(".list").textContent`), keptn)
+	noScroll(p)
+	contrast(p)
+	p.open(url + "event?id=" + keptn)
+	require.Greater(t, eval[int](p, `document.querySelectorAll(".list tbody tr").length`), 1, "the whole sequence")
+	noScroll(p)
 }
 
 // keyboard uses the pages with nothing but keys.

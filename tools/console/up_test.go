@@ -3,6 +3,8 @@ package console
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -72,4 +74,29 @@ func up(t *testing.T, args ...string) (url string, stamps []string) {
 	}
 	require.NotEmpty(t, url, said.String())
 	return url, stamps
+}
+
+// event returns the id and the shkeptncontext of the next event that takes a
+// step, one of a task.
+func event(t *testing.T, url, step string) (id, keptn string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "console/")+"events/tail?step="+step, nil)
+	require.NoError(t, err)
+	r, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = r.Body.Close() }()
+	require.Equal(t, http.StatusOK, r.StatusCode)
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		var e struct {
+			ID, Type string
+			Context  string `json:"shkeptncontext"`
+		}
+		if json.Unmarshal(lines.Bytes(), &e) == nil && e.ID != "" && e.Context != "" && strings.HasSuffix(e.Type, ".triggered") {
+			return e.ID, e.Context
+		}
+	}
+	require.Fail(t, "no event came")
+	return "", ""
 }
