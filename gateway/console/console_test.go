@@ -103,9 +103,9 @@ func TestEventPage(t *testing.T) {
 	w.mu.Unlock()
 	code, page = w.get(t, "/console/event?id=abc")
 	require.Equal(t, http.StatusOK, code)
-	require.Regexp(t, `<li class="done"><time [^>]*>[^<]*</time><span class="where"><a href="/console/stamp/hub-1">hub-1</a></span><div class="step"><p><span class="sr">done: </span>published it</p><p class="of">deploy.triggered</p>`, page)
+	require.Regexp(t, `<li class="done"><time [^>]*>[^<]*</time><span class="where"><a href="/console/stamp/hub-1">hub-1</a></span><div class="step"><p>published it</p><p class="of">deploy.triggered</p>`, page)
 	require.Regexp(t, `<li class="refused">.*hub-1 → leaf-1.*refused \(by-policy\)`, page)
-	require.Regexp(t, `<li class="waits">.*waits: no plane`, page)
+	require.Regexp(t, `<li class="waits">.*<span class="sr">waits: </span>waits: no plane`, page)
 	require.Contains(t, page, `<a href="/console/stamp/leaf-2">leaf-2</a>: no answer`)
 	require.Contains(t, page, "what waits here is not known: this replica does not deliver")
 }

@@ -226,8 +226,10 @@ type step struct {
 // Level says how a step is shown: what waits and what failed is seen at once.
 func (s step) Level() string {
 	switch s.Step {
-	case "waiting", "held", "barrier", "task":
+	case "waiting", "held", "barrier":
 		return "waits"
+	case "task": // how far it has come
+		return "task"
 	case "refused", "dead", "deadline":
 		return "refused"
 	}

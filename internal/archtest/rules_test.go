@@ -87,6 +87,7 @@ var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
 	"gateway":         {"internal/demo", "internal/federation", "test/fed", "test/keptn"},
 	"bridge/pull":     {"test/keptn"},
+	"gateway/console": {"bridge/inbox", "bridge/plane", "gateway"},
 	"cmd/ringway":     {"test/fed"},
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},

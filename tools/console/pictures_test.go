@@ -23,6 +23,9 @@ func TestPictures(t *testing.T) {
 	p := newTab(t, in, 1100, 640, false)
 	p.open(made(t, 300))
 	p.until(isLive, "the page is told what changes")
+	if os.Getenv("SHOTS") == "" {
+		eval[any](p, `document.querySelector(".cols").scrollIntoView()`)
+	}
 	p.shot("large")
 
 	url, _ := up(t, "-f", "../../examples/outsystems/topology.yaml", "--rate", "8", "--cut", "apac-test-1", "--cut-for", "10m")
