@@ -72,6 +72,12 @@ update: ## rewrite golden files and generated documents; read the diff
 chart: ## the Helm chart: lint, templates against golden files, refusals, examples; UPDATE=1 rewrites
 	cd tools/chart && go vet ./... && UPDATE=$(UPDATE) go test -count 1 ./...
 
+# What a browser needs on Debian is installed by its own package.
+.PHONY: console
+console: ## the console in a real Chromium, which Debian's packages have; UPDATE=1 rewrites docs/console/*.png
+	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; }
+	cd tools/console && go vet ./... && UPDATE=$(UPDATE) go test -count 1 -timeout 5m ./...
+
 # A server that is built like this knows its version only if it is told.
 KUBE_VERSION := v1.36.3
 KUBE         := $(CURDIR)/.bin/kube-$(KUBE_VERSION)
