@@ -98,7 +98,7 @@ func New(cfg Config) (*Console, error) {
 	c.pages, err = template.New("").Funcs(template.FuncMap{
 		"ago": ago, "since": func(t time.Time) string { return brief(time.Since(t)) }, "left": left, "stamped": stamped, "clock": clock, "length": length, "delay": delayWord, "join": strings.Join,
 		"asset":  func(name string) string { return Prefix + "static/" + name + "?" + c.assets[name].tag },
-		"count":  func(n int, one, many string) string { return plural(n, one, many) },
+		"count":  plural[int],
 		"events": func(n int64) string { return plural(n, "event", "events") },
 		"short":  func(s string) string { return strings.TrimPrefix(s, "sh.keptn.event.") },
 	}).ParseFS(pages, "pages/*.html")
