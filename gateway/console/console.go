@@ -198,6 +198,7 @@ type view struct {
 	Name   string // of the federation
 	Asked  string // the stamp whose gateway shows it
 	At     time.Time
+	Look   string // names the look that it is made of
 	Data   any
 	code   int // of HTTP; 0 is 200
 }
@@ -244,7 +245,9 @@ func failure(err error) *view {
 }
 
 // about says which federation is shown.
-func (v *view) about(l *look) { v.Name, v.Asked, v.At = l.fed.Name, l.fed.Asked, l.at }
+func (v *view) about(l *look) {
+	v.Name, v.Asked, v.At, v.Look = l.fed.Name, l.fed.Asked, l.at, l.name()
+}
 
 // render executes a template, in turn.
 func (c *Console) render(ctx context.Context, name string, data any) ([]byte, error) {
