@@ -131,7 +131,7 @@ func (g *Gateway) present(ctx context.Context, q stepsQuestion, keys []bridge.Ke
 		note(p.tasks(ctx, b, q))
 		note(p.held(ctx, b, q))
 		note(p.waiting(ctx, b, q))
-		note(p.kept(ctx, b, q))
+		note(false, p.kept(ctx, b, q))
 	}
 	if box := g.letters.Load(); box != nil && g.active() {
 		note(p.letters(ctx, box, q))
@@ -226,15 +226,15 @@ func (p *present) waiting(ctx context.Context, b *parts, q stepsQuestion) (bool,
 	return len(all) >= maxNow, nil
 }
 
-func (p *present) kept(ctx context.Context, b *parts, q stepsQuestion) (bool, error) {
+func (p *present) kept(ctx context.Context, b *parts, q stepsQuestion) error {
 	if len(q.Keys) == 0 {
-		return false, nil
+		return nil
 	}
 	all, err := b.inbox.Kept(ctx, q.Keys)
 	for _, k := range all {
 		p.add(k.About, journal.Entry{Step: bridge.StepKept, Time: k.At, Peer: k.From})
 	}
-	return false, err
+	return err
 }
 
 func (p *present) letters(ctx context.Context, box *deadletter.Box, q stepsQuestion) (bool, error) {

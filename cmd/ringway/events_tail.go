@@ -39,7 +39,7 @@ func newTailCommand() *cobra.Command {
 		Long: `Follow what happens to events, in all stamps, as their gateways tell: every step of
 every event that passes the filters. A filter may be given more than once, or as a list
 with commas; all filters have to be passed. A type may be given by how it ends. Who
-tells nothing is said on stderr. The steps are:
+tells nothing is said on stderr. JSON is an object a line. The steps are:
 
   ` + strings.ReplaceAll(journal.StepNames(), ", ", " "),
 		Example: `  ringway events tail --stage prod
@@ -59,6 +59,7 @@ tells nothing is said on stderr. The steps are:
 	fs.StringSliceVar(&f.step, "step", nil, "these steps")
 	fs.IntVar(&f.back, "back", 0, "begin with so many steps of each stamp that have happened already, at most 500")
 	fs.IntVar(&f.n, "count", 0, "end after so many steps; 0 is never")
+	_ = cmd.RegisterFlagCompletionFunc("step", cobra.FixedCompletions(strings.Split(journal.StepNames(), ", "), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
 }
 
@@ -77,7 +78,7 @@ func (f *tailFlags) run(cmd *cobra.Command) error {
 	if err := f.from.check(); err != nil {
 		return err
 	}
-	p := &tailPrinter{w: cmd.OutOrStdout(), warn: cmd.ErrOrStderr(), output: f.output, left: f.n}
+	p := &tailPrinter{w: cmd.OutOrStdout(), warn: func(text string) { hint(cmd, "%s", text) }, output: f.output, left: f.n}
 	follow := f.followAdmin
 	if f.from.server != "" {
 		follow = f.followNATS
@@ -179,10 +180,11 @@ func (f *tailFlags) followNATS(ctx context.Context, p *tailPrinter) error {
 
 // A tailPrinter shows steps as they come.
 type tailPrinter struct {
-	w, warn io.Writer
-	output  string
-	left    int // steps until it is enough; 0: it never is
-	begun   bool
+	w      io.Writer
+	warn   func(text string)
+	output string
+	left   int // steps until it is enough; 0: it never is
+	begun  bool
 }
 
 func (p *tailPrinter) silence(s gateway.StorySilence) {
@@ -190,7 +192,7 @@ func (p *tailPrinter) silence(s gateway.StorySilence) {
 	if text == "" {
 		text = "is heard again"
 	}
-	_, _ = fmt.Fprintf(p.warn, "%s: %s\n", s.Stamp, text) // nobody can be told
+	p.warn(string(s.Stamp) + ": " + text)
 }
 
 func (p *tailPrinter) step(e journal.Entry) error {
@@ -207,14 +209,14 @@ func (p *tailPrinter) step(e journal.Entry) error {
 func (p *tailPrinter) show(e journal.Entry) error {
 	line := gateway.TailStep{APIVersion: "ringway/v1", Kind: "Step", Entry: e}
 	switch p.output {
-	case "json":
+	case outputJSON: // an object a line
 		return json.NewEncoder(p.w).Encode(line)
-	case "yaml":
+	case outputYAML:
 		if _, err := fmt.Fprintln(p.w, "---"); err != nil {
 			return err
 		}
 		return printYAML(p.w, line)
-	case "name":
+	case outputName:
 		_, err := fmt.Fprintf(p.w, "event/%s\n", e.ID)
 		return err
 	}

@@ -64,20 +64,17 @@ func unknownEvent(s *gateway.Story) error {
 }
 
 func printStory(w io.Writer, s *gateway.Story, output string) error {
-	switch output {
-	case "json":
-		return printJSON(w, s)
-	case "yaml":
-		return printYAML(w, s)
-	case "name":
+	return show(w, output, s, func(w io.Writer) error {
+		if output != outputName {
+			return storyTable{wide: output == "wide"}.print(w, s)
+		}
 		for _, e := range s.Events {
 			if _, err := fmt.Fprintf(w, "event/%s\n", e.ID); err != nil {
 				return err
 			}
 		}
 		return nil
-	}
-	return storyTable{wide: output == "wide"}.print(w, s)
+	})
 }
 
 // A storyTable shows a story for people. It reads no clock.

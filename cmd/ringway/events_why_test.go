@@ -93,7 +93,7 @@ func TestStoryTable(t *testing.T) {
 func TestTailTable(t *testing.T) {
 	for _, output := range []string{"table", "wide"} {
 		var b, warn bytes.Buffer
-		p := &tailPrinter{w: &b, warn: &warn, output: output, left: 3}
+		p := &tailPrinter{w: &b, warn: func(text string) { warn.WriteString(text + "\n") }, output: output, left: 3}
 		p.silence(gateway.StorySilence{Stamp: "eu-2", Err: "did not answer"})
 		p.silence(gateway.StorySilence{Stamp: "eu-2"})
 		for i, e := range aStory().Entries[:3] {
