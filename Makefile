@@ -115,6 +115,10 @@ e2e-image: image ## the image in the chart's pods, two stamps in networks of the
 build: ## bin/ringway
 	go build -o bin/ringway ./cmd/ringway
 
+.PHONY: man
+man: ## manual pages of every verb, in man/
+	MAN=$(CURDIR)/man go test -count 1 -run '^TestManPages$$' ./cmd/ringway
+
 .PHONY: up
 up: ## a federation in one process; ARGS="--for 30s -o json"
 	go run ./cmd/ringway up $(ARGS)

@@ -81,6 +81,11 @@ const (
 	ModeOffer = "offer"
 )
 
+// CanaryEvent is the type of an event that a client publishes to find out whether
+// events get through. It is stored as any other and goes to no other stamp; no
+// program of Keptn has a use for it.
+const CanaryEvent = "sh.keptn.ringway.canary"
+
 // CapturePrefix is put before a client's subject where the server stores what
 // the stamp's clients publish.
 const CapturePrefix = "cap."

@@ -187,3 +187,16 @@ func TestPermits(t *testing.T) {
 		require.Equal(t, tc.by, by)
 	}
 }
+
+// TestCanaryEventStays: what `ringway probe` publishes is refused nowhere, and
+// goes nowhere.
+func TestCanaryEventStays(t *testing.T) {
+	for _, me := range []topology.StampID{"ctl", "eu-dev"} {
+		e, err := bridge.Parse(bridge.CanaryEvent, []byte(`{"specversion":"1.0","id":"1","source":"s","type":"sh.keptn.ringway.canary","data":{}}`))
+		require.NoError(t, err)
+		d := routerOf(t, me).Route(e)
+		require.Equal(t, bridge.ReasonNone, d.Refused)
+		require.True(t, d.Local)
+		require.Empty(t, d.Targets)
+	}
+}

@@ -199,7 +199,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	if p.pull, err = g.makePull(c, letters, replicas, reg); err != nil {
 		return nil, err
 	}
-	sinks := append(g.sinks(), p.pull)
+	sinks := append(g.sinks(), p.pull, &g.probes)
 	p.tasks, err = task.New(task.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: letters, Journal: g.scribe(),
 		Send:   func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },

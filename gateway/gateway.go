@@ -62,6 +62,7 @@ type Gateway struct {
 	planes   atomic.Pointer[plane.Registry] // nil: not yet
 	routing  atomic.Pointer[knowing]        // nil: not yet
 	clinic   clinic
+	probes   probes
 	denied   atomic.Pointer[denial]    // nil: nothing yet
 	ctl      atomic.Pointer[ctl.Asker] // nil: not yet
 	journal  *journal.Journal          // nil: it is off
@@ -129,6 +130,7 @@ func (g *Gateway) listen() error {
 		},
 		Federation: func(ctx context.Context) any { return g.Federation(ctx) },
 		Examine:    func(ctx context.Context, all bool) any { return g.Examine(ctx, all) },
+		Cross:      func(ctx context.Context, id string) (any, error) { return g.Cross(ctx, id) },
 		Waiting: func(ctx context.Context, match string, limit int) (any, error) {
 			if p := g.bridge.Load(); p != nil {
 				return p.inbox.WaitingEvents(ctx, match, limit)

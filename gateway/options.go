@@ -148,6 +148,18 @@ type Rest struct {
 	// the file is that of the plane, its content the token that it shows as x-token.
 	// It is read again when it changes. Without one, nobody may.
 	Tokens string `yaml:"tokens"`
+	// TokenReview is a folder with the token and the ca.crt of a Kubernetes
+	// ServiceAccount that may ask for token reviews. With it, tokens of
+	// ServiceAccounts let in as those of tokens do, also as a bearer: account name
+	// in namespace ns is plane name.ns.
+	TokenReview string `yaml:"tokenReview"`
+	// TokenReviewURL is the API of the cluster that is asked.
+	TokenReviewURL string `yaml:"tokenReviewURL"`
+	// Audience is what such a token has to be for.
+	Audience string `yaml:"audience"`
+	// Accounts lists whose tokens count: namespace/name, or namespace/* for all of a
+	// namespace.
+	Accounts []string `yaml:"accounts"`
 	// Anonymous lets clients from clients.sources of the stamp use /api without a
 	// token; which plane they are is what the prefix /p/<plane> says.
 	Anonymous bool `yaml:"anonymous"`
@@ -287,7 +299,7 @@ func DefaultOptions() Options {
 			Routes: ":6222", LinkRoutes: ":6223",
 		},
 		Log:  Log{Level: "info", Format: "text"},
-		Rest: Rest{Tunnel: face.TunnelSources, ClusterDomain: "cluster.local", MaxRequest: face.DefaultMaxRequest, IdleTimeout: face.DefaultIdle},
+		Rest: Rest{Tunnel: face.TunnelSources, TokenReviewURL: "https://kubernetes.default.svc", Audience: "ringway", ClusterDomain: "cluster.local", MaxRequest: face.DefaultMaxRequest, IdleTimeout: face.DefaultIdle},
 		Events: Events{
 			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 500_000, MaxWaitingBytes: 1 << 30,
 			DoubtTime: 3 * time.Second, ReofferTimes: 1, TellAfter: 5 * time.Minute,

@@ -3,6 +3,7 @@ package gateway
 import (
 	"maps"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -22,9 +23,10 @@ func (o Options) validateREST(bad func(key, format string, args ...any)) {
 	if !slices.Contains([]string{"", face.TunnelSources, face.TunnelToken, face.TunnelOff}, r.Tunnel) {
 		bad("rest.tunnel", "%q is not sources, token or off", r.Tunnel)
 	}
-	if r.Tunnel == face.TunnelToken && r.Tokens == "" {
-		bad("rest.tunnel", "token needs rest.tokens")
+	if r.Tunnel == face.TunnelToken && r.Tokens == "" && r.TokenReview == "" {
+		bad("rest.tunnel", "token needs rest.tokens or rest.tokenReview")
 	}
+	o.validateReview(bad)
 	if r.MaxRequest < 0 || r.IdleTimeout < 0 {
 		bad("rest.maxRequest", "%d bytes, or rest.idleTimeout %s, is negative", r.MaxRequest, r.IdleTimeout)
 	}
@@ -46,12 +48,46 @@ func (o Options) validateREST(bad func(key, format string, args ...any)) {
 	}
 }
 
+// validateReview checks what is about tokens of ServiceAccounts.
+func (o Options) validateReview(bad func(key, format string, args ...any)) {
+	r := o.Rest
+	for _, a := range r.Accounts {
+		ns, name, ok := strings.Cut(a, "/")
+		if !ok || ns == "" || name == "" || strings.ContainsAny(ns, "*") || strings.Contains(name, "/") || strings.Contains(name, "*") && name != "*" {
+			bad("rest.accounts", "%q is not namespace/name or namespace/*", a)
+		}
+	}
+	if r.TokenReview == "" {
+		if len(r.Accounts) > 0 {
+			bad("rest.accounts", "needs rest.tokenReview")
+		}
+		return
+	}
+	if len(r.Accounts) == 0 {
+		bad("rest.tokenReview", "needs rest.accounts: it names whose tokens count")
+	}
+	if r.Audience == "" {
+		bad("rest.audience", "is empty, and rest.tokenReview needs it: a token for anybody else must not count")
+	}
+	if u, err := url.Parse(r.TokenReviewURL); err != nil || u.Scheme != "https" || u.Host == "" {
+		bad("rest.tokenReviewURL", "%q is not https://host:port", r.TokenReviewURL)
+	}
+}
+
+// review returns how tokens of ServiceAccounts are checked; nil if they are not.
+func (r Rest) review() *face.Review {
+	if r.TokenReview == "" {
+		return nil
+	}
+	return &face.Review{Folder: r.TokenReview, URL: r.TokenReviewURL, Audience: r.Audience, Accounts: r.Accounts}
+}
+
 // servesREST reports whether clients are served by HTTP.
 func (o Options) servesREST() bool { return o.Listen.REST != "" && o.Listen.REST != "off" }
 
 // CompletePaths replaces every path in o by what complete makes of it.
 func (o *Options) CompletePaths(complete func(path string) string) {
-	for _, p := range []*string{&o.Topology, &o.Identity, &o.Data, &o.ExternalCredentials, &o.Rest.Cert, &o.Rest.Key, &o.Rest.Tokens} {
+	for _, p := range []*string{&o.Topology, &o.Identity, &o.Data, &o.ExternalCredentials, &o.Rest.Cert, &o.Rest.Key, &o.Rest.Tokens, &o.Rest.TokenReview} {
 		*p = complete(*p)
 	}
 	targets := map[string]TargetFiles{}

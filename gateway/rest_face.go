@@ -40,7 +40,7 @@ func (g *Gateway) openFace() error {
 	var err error
 	g.face, err = face.New(face.Config{
 		Me: g.opts.Stamp, Listen: g.opts.Listen.REST, Names: r.Names, Cert: r.Cert, Key: r.Key, NamesTLS: r.NamesTLS,
-		Tokens: r.Tokens, Anonymous: r.Anonymous, Tunnel: r.Tunnel,
+		Tokens: r.Tokens, Review: r.review(), Anonymous: r.Anonymous, Tunnel: r.Tunnel,
 		Sources:    func() []netip.Prefix { return g.force.Load().view.Me.Clients.Sources },
 		MaxRequest: r.MaxRequest, Idle: r.IdleTimeout, ClusterDomain: r.ClusterDomain,
 		Calls: g.calls, Control: g.askControl, Targets: g.askTarget,
@@ -53,7 +53,7 @@ func (g *Gateway) openFace() error {
 // to others, until ctx ends. It has a connection of its own: long bodies do not
 // hold up events.
 func (g *Gateway) runHTTP(ctx context.Context, ready func()) error {
-	nc, err := g.node.Connect("ringway-http", g.credentials(auth.UserFed), nats.ErrorHandler(g.asyncError), nats.IgnoreAuthErrorAbort(), tunnel.ConnectOption())
+	nc, err := g.node.ConnectLink("ringway-http", g.credentials(auth.UserFed), nats.ErrorHandler(g.asyncError), nats.IgnoreAuthErrorAbort(), tunnel.ConnectOption())
 	if err != nil {
 		return fmt.Errorf("connect tunnel: %w", err)
 	}
@@ -86,6 +86,9 @@ func (g *Gateway) runHTTP(ctx context.Context, ready func()) error {
 // answer is not for want of a route. A replica that stands by sends none, and
 // asks now.
 func (g *Gateway) heard(nc *nats.Conn, id topology.StampID) bool {
+	if !nc.IsConnected() {
+		return false // the link server restarts
+	}
 	if id == g.opts.Stamp {
 		return true
 	}

@@ -167,3 +167,37 @@ func (m *Mesh) layout() (at map[StampID][2]int, width, height int) {
 	}
 	return at, leftMargin + len(m.Rings)*cellWidth, y
 }
+
+// A Graph is what the pictures show, for programs.
+type Graph struct {
+	Federation string  `json:"federation"`
+	Stamps     []Node  `json:"stamps"`
+	Links      []Drawn `json:"links"`
+}
+
+// A Node is a stamp of a graph.
+type Node struct {
+	Name    StampID `json:"name"`
+	Geo     Geo     `json:"geo"`
+	Ring    Ring    `json:"ring"`
+	Hub     bool    `json:"hub"`
+	Control bool    `json:"control"`
+}
+
+// A Drawn link is dialled by From; kind is gateway, tls or wss.
+type Drawn struct {
+	From StampID `json:"from"`
+	To   StampID `json:"to"`
+	Kind string  `json:"kind"`
+}
+
+// Graph returns the stamps and links of m: every pair of hubs once, and every
+// leaf with its first hub.
+func (m *Mesh) Graph() Graph {
+	g := Graph{Federation: m.Name, Stamps: []Node{}, Links: []Drawn{}}
+	for _, s := range m.Stamps {
+		g.Stamps = append(g.Stamps, Node{s.ID, s.Geo, s.Ring, s.Link.Kind == LinkHub, s.Control})
+	}
+	m.eachLink(func(from, to StampID, label string) { g.Links = append(g.Links, Drawn{from, to, label}) })
+	return g
+}

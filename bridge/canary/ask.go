@@ -195,7 +195,7 @@ func (a *Asker) answered(m *nats.Msg) {
 	switch {
 	case r == nil:
 	case refused:
-		a.metrics.lose(from, r.refuse("no way to the stamp, or its gateway is down"))
+		a.metrics.lose(from, r.refuse(errNoWay.Error()))
 	case r.take(now, ans):
 		if ans.Err != "" {
 			a.metrics.lose(from, 1)

@@ -15,6 +15,14 @@ import (
 	"github.com/ringway/ringway/topology"
 )
 
+// errNoWay reports the server's word that nobody hears a question.
+var errNoWay = errors.New("no way to the stamp, or its gateway is down")
+
+// Ask asks stamp to one question of its own, besides those of Run, as Once does.
+func (a *Asker) Ask(ctx context.Context, to topology.StampID) error {
+	return Once(ctx, a.cfg.Fed, a.cfg.Me, to)
+}
+
 // Once asks stamp to one question and waits for the answer until ctx is done.
 // It is for those that run no Asker. An error says that there is no way, that
 // nothing came, or why the stamp could not store events.
@@ -33,7 +41,12 @@ func Once(ctx context.Context, fed *nats.Conn, me, to topology.StampID) error {
 	}
 	var ans answer
 	m, err = sub.NextMsgWithContext(ctx)
-	if err == nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		err = errors.New("no answer in time")
+	case err == nil && m.Header.Get("Status") == "503":
+		err = errNoWay
+	case err == nil:
 		err = json.Unmarshal(m.Data, &ans)
 	}
 	if err == nil && ans.Err != "" {

@@ -14,13 +14,14 @@ import (
 const (
 	// window is how many bytes of a body may be on their way, or wait for whoever
 	// reads them. What a link carries of one body is at most this in a round trip.
-	window = 768 << 10
+	window = 4 * chunk
 	// grantAfter is how many bytes are read before as many more are asked for: each
 	// credit crosses all servers, as a frame of a body does.
-	grantAfter = window / 3
+	grantAfter = 2 * chunk
 	// chunk is the most of a body in one frame: with its subject it fits the buffer
-	// that ConnectOption asks for.
-	chunk = 60 << 10
+	// that ConnectOption asks for. A frame costs each server on its way about as
+	// much as 100 KiB.
+	chunk = 252 << 10
 	// whole is up to which length a body is read before anything is sent.
 	whole = 32 << 10
 	// maxInfos bounds the 1xx answers that nobody has taken yet.
@@ -29,7 +30,7 @@ const (
 
 // ConnectOption is for the connection that a Client and a Server are given: its
 // buffer holds a frame, so that each is written at once.
-func ConnectOption() nats.Option { return nats.WriteBufferSize(64 << 10) }
+func ConnectOption() nats.Option { return nats.WriteBufferSize(256 << 10) }
 
 // An answer is the head of a response, or of a 1xx one.
 type answer struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +36,7 @@ func (f *authFlags) add(cmd *cobra.Command, withStamp bool) {
 
 func newAuthInitCommand() *cobra.Command {
 	var f authFlags
-	var caCert, caKey string
+	var caCert, caKey, output string
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make the keys of a federation",
@@ -58,12 +59,15 @@ identity. A CA of your own is brought along with --ca-cert and --ca-key.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "made the keys of federation %s in %s\nnext: ringway auth issue --topology %s --store %s --stamp NAME --out DIR\n",
-				mesh.Name, f.store, f.topology, f.store)
-			return err
+			hint(cmd, "next: ringway auth issue --topology %s --store %s --stamp NAME --out DIR", f.topology, f.store)
+			return show(cmd.OutOrStdout(), output, map[string]string{"federation": mesh.Name, "store": f.store}, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "made the keys of federation %s in %s\n", mesh.Name, f.store)
+				return err
+			})
 		},
 	}
 	f.add(cmd, false)
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
 	cmd.Flags().StringVar(&caCert, "ca-cert", "", "certificate of a CA of your own, PEM")
 	cmd.Flags().StringVar(&caKey, "ca-key", "", "its key, PEM")
 	return cmd
@@ -93,6 +97,7 @@ func readCA(cert, key string) (*keystore.CA, error) {
 func newAuthIssueCommand() *cobra.Command {
 	var f authFlags
 	var all bool
+	var output string
 	cmd := &cobra.Command{
 		Use:   "issue",
 		Short: "Write the identity folder of a stamp",
@@ -116,43 +121,65 @@ Secret as it is. Issuing again changes only what has to change.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
-			for _, st := range mesh.Stamps {
-				dir := f.out
-				if all {
-					dir = filepath.Join(f.out, string(st.ID))
-				} else if string(st.ID) != f.stamp {
-					continue
-				}
-				err := issueTo(cmd, s, mesh, st.ID, dir)
-				if all && errors.Is(err, keystore.ErrRevoked) {
-					_, err = fmt.Fprintf(cmd.OutOrStdout(), "skipped %s, which is revoked\n", st.ID)
-				}
-				if err != nil {
-					return err
-				}
-			}
 			if !all && mesh.Stamp(topology.StampID(f.stamp)) == nil {
-				return fmt.Errorf("topology %s has no stamp %q", f.topology, f.stamp)
+				return usageError{fmt.Errorf("topology %s has no stamp %q", f.topology, f.stamp)}
 			}
-			return nil
+			done, err := f.issue(s, mesh, all)
+			return errors.Join(err, show(cmd.OutOrStdout(), output, done, func(w io.Writer) error { return printIssued(w, done) }))
 		},
 	}
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
 	f.add(cmd, true)
 	cmd.Flags().StringVar(&f.out, "out", "", "folder to write")
 	cmd.Flags().BoolVar(&all, "all", false, "every stamp, each in a folder of its name below --out")
 	return cmd
 }
 
-func issueTo(cmd *cobra.Command, s *keystore.Store, mesh *topology.Mesh, id topology.StampID, dir string) error {
-	folder, err := s.IssueFolder(mesh, id, time.Now())
-	if err != nil {
-		return err
+// An issued stamp has its identity in a folder; one that is revoked has none.
+type issued struct {
+	Stamp   topology.StampID `json:"stamp"`
+	Folder  string           `json:"folder,omitempty"`
+	Revoked bool             `json:"revoked,omitempty"`
+}
+
+// issue writes the folder of one stamp or all, and returns what it did also if
+// it fails on the way.
+func (f *authFlags) issue(s *keystore.Store, mesh *topology.Mesh, all bool) ([]issued, error) {
+	done := []issued{}
+	for _, st := range mesh.Stamps {
+		dir := f.out
+		if all {
+			dir = filepath.Join(f.out, string(st.ID))
+		} else if string(st.ID) != f.stamp {
+			continue
+		}
+		folder, err := s.IssueFolder(mesh, st.ID, time.Now())
+		if err == nil {
+			err = keystore.WriteFolder(dir, folder)
+		}
+		switch {
+		case all && errors.Is(err, keystore.ErrRevoked):
+			done = append(done, issued{Stamp: st.ID, Revoked: true})
+		case err != nil:
+			return done, err
+		default:
+			done = append(done, issued{Stamp: st.ID, Folder: dir})
+		}
 	}
-	if err := keystore.WriteFolder(dir, folder); err != nil {
-		return err
+	return done, nil
+}
+
+func printIssued(w io.Writer, done []issued) error {
+	for _, i := range done {
+		line := fmt.Sprintf("issued %s in %s\n", i.Stamp, i.Folder)
+		if i.Revoked {
+			line = fmt.Sprintf("skipped %s, which is revoked\n", i.Stamp)
+		}
+		if _, err := io.WriteString(w, line); err != nil {
+			return err
+		}
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "issued %s in %s\n", id, dir)
-	return err
+	return nil
 }
 
 func newAuthShowCommand() *cobra.Command {
@@ -174,7 +201,7 @@ func newAuthShowCommand() *cobra.Command {
 			return printItems(cmd, output, items)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
 	return cmd
 }
 
@@ -184,7 +211,9 @@ func newAuthExpirationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "expirations DIR...",
 		Short: "List what expires in identity folders, soonest first",
-		Long: `List what expires in identity folders, soonest first. The exit code is 1 if
+		Long: `List what expires in identity folders, soonest first.
+
+Exit codes: 0, 1 if a folder cannot be read, 2 for a wrong command line, 3 if
 something has expired already, or does --within that time.`,
 		Example: "  ringway auth expirations --within 720h ./identities/*",
 		Args:    cobra.MinimumNArgs(1),
@@ -206,20 +235,20 @@ something has expired already, or does --within that time.`,
 			}
 			for i := range items {
 				if items[i].Expired(time.Now().Add(within)) {
-					return errReported
+					return exitCode(exitChecks)
 				}
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
 	cmd.Flags().DurationVar(&within, "within", 0, "fail for what expires within this time")
 	return cmd
 }
 
 func printItems(cmd *cobra.Command, output string, items []auth.Item) error {
-	if output == "json" {
-		return printJSON(cmd.OutOrStdout(), items)
+	if output != outputTable {
+		return show(cmd.OutOrStdout(), output, items, nil)
 	}
 	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "FILE\tKIND\tNAME\tISSUED\tEXPIRES\tHOSTS") // Flush reports errors
@@ -235,6 +264,7 @@ func printItems(cmd *cobra.Command, output string, items []auth.Item) error {
 
 func newAuthRevokeCommand() *cobra.Command {
 	var f authFlags
+	var output string
 	cmd := &cobra.Command{
 		Use:   "revoke --stamp NAME",
 		Short: "Take a stamp's identity out of force",
@@ -254,10 +284,14 @@ folder issued anew: the token of account FED in it says who is revoked.`,
 			if err := s.Revoke(topology.StampID(f.stamp), time.Now()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "revoked %s; issue the folders of the other stamps anew\n", f.stamp)
-			return err
+			hint(cmd, "next: ringway auth issue --all --topology %s --store %s --out DIR, and give every stamp its folder", f.topology, f.store)
+			return show(cmd.OutOrStdout(), output, map[string]string{"revoked": f.stamp}, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "revoked %s; issue the folders of the other stamps anew\n", f.stamp)
+				return err
+			})
 		},
 	}
 	f.add(cmd, true)
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
 	return cmd
 }

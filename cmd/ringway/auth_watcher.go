@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 func newAuthWatcherCommand() *cobra.Command {
-	var store, name, out string
+	var store, name, out, output string
 	var life time.Duration
 	cmd := &cobra.Command{
 		Use:   "watcher --name NAME --out FILE",
@@ -43,14 +44,18 @@ and change nothing. They cannot be taken back, but end by themselves.`,
 			if err := os.WriteFile(out, creds, 0o600); err != nil {
 				return fmt.Errorf("write credentials: %w", err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "made %s, good until %s\nnext: ringway status --server nats://HOST:4222 --creds %s\n",
-				out, time.Now().Add(life).UTC().Format(time.RFC3339), out)
-			return err
+			until := time.Now().Add(life).UTC().Format(time.RFC3339)
+			hint(cmd, "next: ringway status --server nats://HOST:4222 --creds %s", out)
+			return show(cmd.OutOrStdout(), output, map[string]string{"file": out, "name": name, "until": until}, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "made %s, good until %s\n", out, until)
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&store, "store", "keys", "folder of the federation's keys; keep it safe")
 	cmd.Flags().StringVar(&name, "name", "", "for whom they are")
 	cmd.Flags().StringVar(&out, "out", "", "file to write")
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
 	cmd.Flags().DurationVar(&life, "life", 30*day, "for how long they are good")
 	return cmd
 }

@@ -42,7 +42,7 @@ something is wrong.`,
 	}
 	fs := cmd.Flags()
 	f.from.add(fs)
-	fs.StringVarP(&f.output, "output", "o", "table", "table, short (what is not well), json or yaml")
+	outputFlag(cmd, &f.output, outputTable, "short", outputJSON, outputYAML)
 	fs.BoolVar(&f.all, "all-stamps", false, "examine every stamp")
 	fs.IntVar(&f.expect, "expect", 0, "how many stamps have to answer; implies --all-stamps")
 	fs.BoolVar(&f.strict, "strict", false, "fail for warnings, too")
@@ -50,9 +50,6 @@ something is wrong.`,
 }
 
 func (f *doctorFlags) run(cmd *cobra.Command) error {
-	if !oneOf(f.output, "table", "short", "json", "yaml") {
-		return usageError{fmt.Errorf("--output %q is not table, short, json or yaml", f.output)}
-	}
 	if f.expect < 0 {
 		return usageError{errors.New("--expect is less than 0")}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,13 +44,10 @@ func newDLQListCommand(api *adminClient) *cobra.Command {
 			if err := api.call(cmd.Context(), http.MethodGet, path, &all); err != nil {
 				return err
 			}
-			if output == "json" {
-				return printJSON(cmd.OutOrStdout(), all)
-			}
-			return printLetters(cmd.OutOrStdout(), all)
+			return show(cmd.OutOrStdout(), output, all, func(w io.Writer) error { return printLetters(w, all) })
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
 	cmd.Flags().Uint64Var(&start, "start", 1, "number of the first letter")
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many letters, at most 1000")
 	return cmd
@@ -70,49 +68,68 @@ func printLetters(w io.Writer, all []*deadletter.Entry) error {
 }
 
 func newDLQShowCommand(api *adminClient) *cobra.Command {
-	return &cobra.Command{
-		Use:   "show NUMBER",
-		Short: "Show one dead letter with its event",
-		Args:  cobra.ExactArgs(1),
+	var output string
+	cmd := &cobra.Command{
+		Use:     "show NUMBER",
+		Short:   "Show one dead letter with its event",
+		Example: "  ringway events dlq show 17",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var e deadletter.Entry
 			if err := api.call(cmd.Context(), http.MethodGet, "/events/dlq/"+args[0], &e); err != nil {
 				return err
 			}
-			w := cmd.OutOrStdout()
-			_, err := fmt.Fprintf(w, "number    %d\nset aside %s\nside      %s\nreason    %s\nfrom      %s\nto        %s\nsubject   %s\ncaptured  %s\nkey       %s\n",
-				e.Number, e.At.Format(time.RFC3339), e.Side, e.Reason, e.From, e.To, e.Subject, e.Captured.Format(time.RFC3339Nano), e.Key)
-			for _, d := range e.Detail {
-				_, err = fmt.Fprintf(w, "tried     %s\n", d)
-			}
-			if err == nil {
-				_, err = fmt.Fprintf(w, "\n%s\n", e.Body)
-			}
-			return err
+			return show(cmd.OutOrStdout(), output, &e, func(w io.Writer) error { return printLetter(w, &e) })
 		},
 	}
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
+	return cmd
+}
+
+func printLetter(w io.Writer, e *deadletter.Entry) error {
+	_, err := fmt.Fprintf(w, "number    %d\nset aside %s\nside      %s\nreason    %s\nfrom      %s\nto        %s\nsubject   %s\ncaptured  %s\nkey       %s\n",
+		e.Number, e.At.Format(time.RFC3339), e.Side, e.Reason, e.From, e.To, e.Subject, e.Captured.Format(time.RFC3339Nano), e.Key)
+	for _, d := range e.Detail {
+		_, err = fmt.Fprintf(w, "tried     %s\n", d)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(w, "\n%s\n", e.Body)
+	}
+	return err
 }
 
 func newDLQReplayCommand(api *adminClient) *cobra.Command {
-	return &cobra.Command{
+	var output string
+	cmd := &cobra.Command{
 		Use:   "replay NUMBER...",
 		Short: "Send dead letters on their way again",
 		Long: `Send dead letters on their way again and remove them. One that was set aside
 on its way out is routed anew, by the topology of today; one that had arrived
-is delivered to whoever subscribes now.`,
-		Args: cobra.MinimumNArgs(1),
+is delivered to whoever subscribes now. It ends at the first that cannot be
+replayed.`,
+		Example: "  ringway events dlq replay 17 18",
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			done := []string{}
+			var err error
 			for _, number := range args {
-				if err := api.call(cmd.Context(), http.MethodPost, "/events/dlq/"+number+"/replay", nil); err != nil {
-					return err
+				if err = api.call(cmd.Context(), http.MethodPost, "/events/dlq/"+number+"/replay", nil); err != nil {
+					break
 				}
-				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "replayed %s\n", number); err != nil {
-					return err
-				}
+				done = append(done, number)
 			}
-			return nil
+			return errors.Join(err, show(cmd.OutOrStdout(), output, map[string][]string{"replayed": done}, func(w io.Writer) error {
+				for _, number := range done {
+					if _, err := fmt.Fprintf(w, "replayed %s\n", number); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
 		},
 	}
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
+	return cmd
 }
 
 // An adminClient speaks to the admin face of a gateway.
@@ -144,7 +161,7 @@ func (c *adminClient) call(ctx context.Context, method, path string, out any) er
 		if json.Unmarshal(body, &e) != nil || e.Message == "" {
 			e.Message = fmt.Sprintf("%.200s", body)
 		}
-		return fmt.Errorf("gateway at %s answered %d: %s", c.base, resp.StatusCode, e.Message)
+		return answerError{c.base, resp.StatusCode, e.Message}
 	}
 	if out == nil {
 		return nil
@@ -155,8 +172,13 @@ func (c *adminClient) call(ctx context.Context, method, path string, out any) er
 	return nil
 }
 
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+// An answerError is what a gateway says where it does not do what it is asked.
+type answerError struct {
+	base    string
+	code    int
+	message string
+}
+
+func (e answerError) Error() string {
+	return fmt.Sprintf("gateway at %s answered %d: %s", e.base, e.code, e.message)
 }

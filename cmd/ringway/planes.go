@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/plane"
-	"github.com/ringway/ringway/internal/yamlfile"
 )
 
 func newPlanesCommand() *cobra.Command {
@@ -47,44 +45,17 @@ func newPlanesListCommand(api *adminClient) *cobra.Command {
 			if stamp != "" {
 				all = slices.DeleteFunc(all, func(c plane.Copy) bool { return string(c.Stamp) != stamp })
 			}
-			return show(cmd.OutOrStdout(), output, all, func(w io.Writer) error { return printPlanes(w, all) })
+			return show(cmd.OutOrStdout(), output, all, func(w io.Writer) error {
+				if output == outputName {
+					return namePlanes(w, all)
+				}
+				return printPlanes(w, all)
+			})
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", outputTable, "table, json or yaml")
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML, outputName)
 	cmd.Flags().StringVar(&stamp, "stamp", "", "only planes of this stamp")
 	return cmd
-}
-
-const outputTable = "table"
-
-// show writes v as output says.
-func show(w io.Writer, output string, v any, table func(io.Writer) error) error {
-	switch output {
-	case outputTable:
-		return table(w)
-	case "json":
-		return printJSON(w, v)
-	case "yaml":
-		return printYAML(w, v)
-	}
-	return fmt.Errorf("--output %q is not table, json or yaml", output)
-}
-
-// printYAML writes v with the keys that it has as JSON.
-func printYAML(w io.Writer, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	var plain any
-	if err := json.Unmarshal(b, &plain); err != nil {
-		return err
-	}
-	if b, err = yamlfile.Marshal(plain); err != nil {
-		return err
-	}
-	_, err = w.Write(b)
-	return err
 }
 
 func printPlanes(w io.Writer, all []plane.Copy) error {
@@ -103,6 +74,18 @@ func printPlanes(w io.Writer, all []plane.Copy) error {
 		return err
 	}
 	return t.Flush()
+}
+
+// namePlanes prints planes as stamp/name, for scripts.
+func namePlanes(w io.Writer, all []plane.Copy) error {
+	for _, c := range all {
+		for _, p := range c.Planes {
+			if _, err := fmt.Fprintf(w, "%s/%s\n", p.Stamp, p.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // planes returns what a gateway knows of live planes.
@@ -170,7 +153,7 @@ func newPlanesShowCommand(api *adminClient) *cobra.Command {
 			return show(cmd.OutOrStdout(), output, found, func(w io.Writer) error { return showPlanes(w, found) })
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", outputTable, "table, json or yaml")
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
 	return cmd
 }
 

@@ -7,14 +7,17 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ringway/ringway/topology"
 )
 
 // The exit codes.
 const (
 	exitOK     = 0
-	exitFailed = 1 // something failed, or a check did not hold
-	exitUsage  = 2 // the command line is wrong
-	exitChecks = 3 // status --check or doctor found something wrong
+	exitFailed = 1 // something failed
+	exitUsage  = 2 // the command line, a topology or a gateway.yaml is wrong
+	exitChecks = 3 // a check did not hold
+	exitChange = 4 // topology plan --detailed-exitcode found changes
 )
 
 // A usageError reports a command line or configuration that cannot be meant.
@@ -60,8 +63,11 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return int(code)
 	case errors.Is(err, errReported):
 		return exitFailed
-	case running && !errors.As(err, &usage):
+	case topology.AsProblems(err) != nil:
 		_, _ = fmt.Fprintf(stderr, "ringway: %v\n", err) // nobody is left to tell
+		return exitUsage
+	case running && !errors.As(err, &usage):
+		_, _ = fmt.Fprintf(stderr, "ringway: %v\n", err)
 		return exitFailed
 	default: // what cobra finds before a verb runs is about the command line
 		_, _ = fmt.Fprintf(stderr, "ringway: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
@@ -72,9 +78,13 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // newRootCommand returns the command with all its verbs.
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "ringway",
-		Short:         "A federation of Keptn over NATS",
-		Long:          "Ringway joins the NATS of many clusters, and moves Keptn's events between them.",
+		Use:   "ringway",
+		Short: "A federation of Keptn over NATS",
+		Long:  rootLong,
+		Example: `  ringway up
+  ringway topology validate -f topology.yaml
+  ringway status --watch
+  ringway doctor --all-stamps`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -87,8 +97,10 @@ func newRootCommand() *cobra.Command {
 		newPlanesCommand(),
 		newStatusCommand(),
 		newDoctorCommand(),
+		newProbeCommand(),
 		newVersionCommand(),
 	)
+	finish(root)
 	return root
 }
 

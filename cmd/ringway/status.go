@@ -46,24 +46,21 @@ of a Nagios plug-in: 0 ok, 1 warning, 2 critical, 3 unknown.`,
 	}
 	fs := cmd.Flags()
 	f.from.add(fs)
-	fs.StringVarP(&f.output, "output", "o", "table", "table, wide, json, yaml or name")
+	outputFlag(cmd, &f.output, outputTable, "wide", outputJSON, outputYAML, outputName)
 	fs.BoolVarP(&f.watch, "watch", "w", false, "show it again and again until interrupted")
 	fs.DurationVar(&f.interval, "interval", 2*time.Second, "time between two looks with --watch")
 	fs.BoolVar(&f.check, "check", false, "fail if something is wrong")
-	fs.StringVar(&f.format, "format", "text", "with --check: text, nagios or prometheus")
+	f.format = outputText
+	fs.Var(choice{&f.format, []string{outputText, "nagios", "prometheus"}}, "format", "with --check: form of the verdict")
 	fs.IntVar(&f.expect, "expect", 0, "with --check: how many stamps have to be up, the one asked included; 0 is all that the topology has")
-	fs.BoolVar(&f.noColor, "no-color", false, "no colours, also on a terminal (variable NO_COLOR)")
 	return cmd
 }
 
 func (f *statusFlags) run(cmd *cobra.Command) error {
+	f.noColor, _ = cmd.Flags().GetBool(flagNoColor) // every command has it
 	switch {
 	case f.check && f.watch:
 		return usageError{fmt.Errorf("--check and --watch exclude each other")}
-	case !oneOf(f.output, "table", "wide", "json", "yaml", "name"):
-		return usageError{fmt.Errorf("--output %q is not table, wide, json, yaml or name", f.output)}
-	case !oneOf(f.format, "text", "nagios", "prometheus"):
-		return usageError{fmt.Errorf("--format %q is not text, nagios or prometheus", f.format)}
 	case f.interval < 100*time.Millisecond:
 		return usageError{fmt.Errorf("--interval %s is less than 100ms", f.interval)}
 	}
@@ -82,15 +79,6 @@ func (f *statusFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	return f.print(w, is)
-}
-
-func oneOf(s string, all ...string) bool {
-	for _, a := range all {
-		if s == a {
-			return true
-		}
-	}
-	return false
 }
 
 func (f *statusFlags) ask(ctx context.Context) (*gateway.Federation, error) {

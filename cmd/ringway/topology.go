@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,8 +44,9 @@ func newValidateCommand() *cobra.Command {
 		Use:   "validate [-f FILE]",
 		Short: "Report everything that is wrong with a topology file",
 		Long: `Report everything that is wrong with a topology file, each with its place, the
-path of the value, what is wrong and what would be right. The exit code is 1 if
-there is a problem; warnings alone make it 1 only with --strict.`,
+path of the value, what is wrong and what would be right. Exit codes: 0, 1 if
+the file cannot be read, 2 if there is a problem; warnings alone make it 2 only
+with --strict.`,
 		Example: "  ringway topology validate -f topology.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,22 +63,22 @@ there is a problem; warnings alone make it 1 only with --strict.`,
 				return err
 			}
 			if len(problems) > 0 || strict && len(warnings) > 0 {
-				return errReported
+				return exitCode(exitUsage)
 			}
 			return nil
 		},
 	}
 	fileFlag(cmd, &file)
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
 	cmd.Flags().BoolVar(&strict, "strict", false, "take warnings for problems")
 	return cmd
 }
 
 func printProblems(w io.Writer, output, file string, mesh *topology.Mesh, problems, warnings topology.Problems) error {
-	if output == "json" {
-		return printJSON(w, map[string]topology.Problems{
+	if output != outputText {
+		return show(w, output, map[string]topology.Problems{
 			"problems": append(topology.Problems{}, problems...), "warnings": append(topology.Problems{}, warnings...),
-		})
+		}, nil)
 	}
 	for _, p := range problems {
 		_, _ = fmt.Fprintln(w, p) // the last write reports
@@ -107,11 +107,11 @@ func newShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			show := mesh.Show
-			if output == "json" {
-				show = mesh.ShowJSON
+			shown := mesh.Show
+			if output == outputJSON {
+				shown = mesh.ShowJSON
 			}
-			b, err := show()
+			b, err := shown()
 			if err != nil {
 				return err
 			}
@@ -120,7 +120,7 @@ func newShowCommand() *cobra.Command {
 		},
 	}
 	fileFlag(cmd, &file)
-	cmd.Flags().StringVarP(&output, "output", "o", "yaml", "yaml or json")
+	outputFlag(cmd, &output, outputYAML, outputJSON)
 	return cmd
 }
 
@@ -146,36 +146,48 @@ func newGraphCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "graph [-f FILE]",
 		Short:   "Draw the stamps and links of a topology",
-		Example: "  ringway topology graph -f topology.yaml --format svg > topology.svg",
+		Example: "  ringway topology graph -f topology.yaml -o svg > topology.svg",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			mesh, err := readMesh(file)
 			if err != nil {
 				return err
 			}
-			draw, ok := map[string]func() string{"mermaid": mesh.Mermaid, "dot": mesh.Dot, "svg": mesh.SVG}[format]
-			if !ok {
-				return usageError{fmt.Errorf("--format %q is not mermaid, dot or svg", format)}
+			switch format {
+			case "dot":
+				_, err = io.WriteString(cmd.OutOrStdout(), mesh.Dot())
+			case "svg":
+				_, err = io.WriteString(cmd.OutOrStdout(), mesh.SVG())
+			case outputJSON, outputYAML:
+				err = show(cmd.OutOrStdout(), format, mesh.Graph(), nil)
+			default:
+				_, err = io.WriteString(cmd.OutOrStdout(), mesh.Mermaid())
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), draw())
 			return err
 		},
 	}
 	fileFlag(cmd, &file)
-	cmd.Flags().StringVar(&format, "format", "mermaid", "mermaid, dot or svg")
+	outputFlag(cmd, &format, "mermaid", "dot", "svg", outputJSON, outputYAML)
+	cmd.Flags().Var(cmd.Flags().Lookup("output").Value, "format", "what -o was called before")
+	_ = cmd.Flags().MarkHidden("format") // it is there
 	return cmd
 }
 
 func newPlanCommand() *cobra.Command {
 	var output string
+	var detailed bool
 	cmd := &cobra.Command{
 		Use:   "plan OLD NEW",
 		Short: "Say what it takes to go from one topology to another",
 		Long: `Say what it takes to go from one topology to another: for each change whether
 it takes effect while everything runs or restarts which link server, whom it
-cuts off meanwhile, and which identities are to be issued or revoked.`,
-		Example: "  ringway topology plan topology.yaml topology.new.yaml",
-		Args:    cobra.ExactArgs(2),
+cuts off meanwhile, and which identities are to be issued or revoked.
+
+Exit codes: 0, 1 if a file cannot be read, 2 if one is wrong, and with
+--detailed-exitcode 4 if there are changes.`,
+		Example: `  ringway topology plan topology.yaml topology.new.yaml
+  ringway topology plan --detailed-exitcode -o json topology.yaml topology.new.yaml`,
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := readMesh(args[0])
 			if err != nil {
@@ -186,20 +198,29 @@ cuts off meanwhile, and which identities are to be issued or revoked.`,
 				return err
 			}
 			steps := topology.Plan(from, to)
-			if output == "json" {
-				return printJSON(cmd.OutOrStdout(), append([]topology.Step{}, steps...))
-			}
-			if len(steps) == 0 {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), "no changes")
-			}
-			for _, s := range steps {
-				_, err = io.WriteString(cmd.OutOrStdout(), s.Describe())
+			err = show(cmd.OutOrStdout(), output, append([]topology.Step{}, steps...), func(w io.Writer) error { return printPlan(w, steps) })
+			if err == nil && detailed && len(steps) > 0 {
+				err = exitCode(exitChange)
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 4 if there are changes")
 	return cmd
+}
+
+func printPlan(w io.Writer, steps []topology.Step) error {
+	if len(steps) == 0 {
+		_, err := fmt.Fprintln(w, "no changes")
+		return err
+	}
+	for _, s := range steps {
+		if _, err := io.WriteString(w, s.Describe()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newRouteCommand() *cobra.Command {
@@ -208,8 +229,10 @@ func newRouteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "route [-f FILE] --event FILE",
 		Short: "Say where an event would go, and why",
-		Long: `Say where an event would go, and why, by asking the code that routes. The exit
-code is 1 if the event would be refused.`,
+		Long: `Say where an event would go, and why, by asking the code that routes.
+
+Exit codes: 0, 1 if something cannot be read or asked, 2 for a wrong command line
+or topology, 3 if the event would be refused.`,
 		Example: `  ringway topology route --event event.json
   ringway topology route --event - --from eu-dev < finished.json`,
 		Args: cobra.NoArgs,
@@ -236,7 +259,7 @@ code is 1 if the event would be refused.`,
 				return err
 			}
 			if d.Refused != bridge.ReasonNone {
-				return errReported
+				return exitCode(exitChecks)
 			}
 			return nil
 		},
@@ -245,7 +268,7 @@ code is 1 if the event would be refused.`,
 	cmd.Flags().StringVar(&api.base, "admin", "", "admin address of a gateway, to be told which planes there are; none if not given")
 	cmd.Flags().StringVar(&eventFile, "event", "", "file with the event as JSON; - is standard input")
 	cmd.Flags().StringVar(&from, "from", "", "stamp whose client publishes it (default: that of the control plane that owns its project)")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
 	return cmd
 }
 
@@ -291,13 +314,8 @@ func decide(mesh *topology.Mesh, from topology.StampID, body []byte, known *brid
 }
 
 func printDecision(w io.Writer, output string, d bridge.Decision) error {
-	if output == "json" {
-		b, err := json.MarshalIndent(d, "", "  ")
-		if err != nil {
-			return fmt.Errorf("write decision: %w", err)
-		}
-		_, err = fmt.Fprintf(w, "%s\n", b)
-		return err
+	if output != outputText {
+		return show(w, output, d, nil)
 	}
 	for _, t := range d.Targets {
 		_, _ = fmt.Fprintf(w, "→ %s  by %s\n", t.Stamp, t.Rule) // the last write reports

@@ -30,6 +30,7 @@ type upOptions struct {
 	plain    bool
 	output   string
 	logLevel string
+	noColor  bool
 }
 
 func newUpCommand() *cobra.Command {
@@ -42,18 +43,21 @@ func newUpCommand() *cobra.Command {
 A control plane that behaves as Keptn's runs sequences through the stages, and
 planes in every stamp answer. The view shows what crosses and what waits. At
 the end, or on Ctrl-C, it stops sending, waits for what is on its way, and sums
-up; the exit code is 1 if anything was lost, duplicated, or broke another
-promise. A second Ctrl-C ends it at once.
+up. A second Ctrl-C ends it at once.
 
 Without -f it runs a built-in federation. The URLs it prints are NATS and
 HTTP for anybody: point the nats command, curl or an integration of yours at
-one.`,
+one.
+
+Exit codes: 0, 1 if anything was lost, duplicated, or broke another promise, 2 for
+a wrong command line or topology.`,
 		Example: `  ringway up
   ringway up --cut apac-prod --cut-for 5s --for 20s
   ringway up -f topology.yaml --events 5000 -o json
   ringway up -f sayhello.yaml --data sayhello.location=EU,APAC`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.noColor, _ = cmd.Flags().GetBool(flagNoColor) // every command has it
 			if err := o.validate(); err != nil {
 				return usageError{err}
 			}
@@ -71,7 +75,8 @@ one.`,
 	f.DurationVar(&o.cutFor, "cut-for", 5*time.Second, "how long links stay cut")
 	f.StringArrayVar(&o.data, "data", []string{"sayhello.location=EU,APAC"}, "put values under a key of the events' data, in turn")
 	f.BoolVar(&o.plain, "plain", false, "print lines instead of a screen (default when not on a terminal)")
-	f.StringVarP(&o.output, "output", "o", "text", "text or json: only the summary on standard output")
+	o.output = outputText
+	f.VarP(choice{&o.output, []string{outputText, outputJSON}}, "output", "o", "form of the summary; with json only it is on standard output")
 	f.StringVar(&o.logLevel, "log-level", "info", "what the gateways write to DIR/ringway.log: debug, info, warn, error")
 	return cmd
 }
@@ -79,8 +84,6 @@ one.`,
 // validate returns what is wrong with the flags.
 func (o upOptions) validate() error {
 	switch {
-	case o.output != "text" && o.output != "json":
-		return fmt.Errorf("-o %q is not text or json", o.output)
 	case o.duration < 0 || o.cutFor < 0 || o.work < 0 || o.events < 0 || o.rate < 0:
 		return errors.New("--for, --events, --rate, --work and --cut-for are not negative")
 	case new(slog.Level).UnmarshalText([]byte(o.logLevel)) != nil:

@@ -44,7 +44,7 @@ func newView(o upOptions, mesh *topology.Mesh, stdout, stderr io.Writer) *view {
 	if f, ok := v.out.(*os.File); ok && !o.plain && !v.json {
 		if _, _, tty := terminalSize(f); tty {
 			v.screen = &screen{
-				mesh: mesh, color: os.Getenv("NO_COLOR") == "",
+				mesh: mesh, color: !o.noColor && os.Getenv("NO_COLOR") == "",
 				size: func() (width, height int) { width, height, _ = terminalSize(f); return },
 			}
 		}

@@ -137,7 +137,7 @@ after these.`,
 	fileFlag(cmd, &file)
 	cmd.Flags().StringVar(&stamp, "stamp", "", "stamp whose values are printed")
 	cmd.Flags().StringVar(&out, "out", "", "folder to which those of every stamp are written")
-	cmd.Flags().StringVarP(&output, "output", "o", "yaml", "yaml or json, with --stamp")
+	outputFlag(cmd, &output, outputYAML, outputJSON)
 	return cmd
 }
 

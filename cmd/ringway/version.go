@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -12,20 +13,19 @@ import (
 func newVersionCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  ringway version -o json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output == "json" {
-				return printJSON(cmd.OutOrStdout(), map[string]string{
-					"version": gateway.Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-				})
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "ringway %s (%s, %s/%s)\n",
-				gateway.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			platform := runtime.GOOS + "/" + runtime.GOARCH
+			is := map[string]string{"version": gateway.Version(), "go": runtime.Version(), "platform": platform}
+			return show(cmd.OutOrStdout(), output, is, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "ringway %s (%s, %s)\n", gateway.Version(), runtime.Version(), platform)
+				return err
+			})
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
 	return cmd
 }

@@ -31,6 +31,9 @@ type Config struct {
 	Federation func(ctx context.Context) any
 	// Examine examines this gateway, or all; the body of /doctor.
 	Examine func(ctx context.Context, all bool) any
+	// Cross waits for the canary event with this id, which a client published,
+	// and says how far events get from there; the body of /probe/{id}.
+	Cross   func(ctx context.Context, id string) (any, error)
 	Letters func() Letterbox // nil while there is none yet
 	// Waiting returns the events that wait to be delivered, at most limit;
 	// those with this id, shkeptncontext or key if match is not empty.
@@ -73,6 +76,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /doctor", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, s.cfg.Examine(r.Context(), r.URL.Query().Has("all")))
 	})
+	mux.HandleFunc("GET /probe/{id}", s.probe)
 	mux.Handle("GET /metrics", s.cfg.Metrics)
 	mux.HandleFunc("GET /events/waiting", s.waiting)
 	mux.HandleFunc("GET /events/why", s.why)
@@ -116,6 +120,20 @@ func (s *Server) waiting(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, http.StatusOK, all)
+}
+
+// probeLimit bounds how long a canary event and those of others are waited for.
+const probeLimit = 20 * time.Second
+
+func (s *Server) probe(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), probeLimit)
+	defer cancel()
+	is, err := s.cfg.Cross(ctx, r.PathValue("id"))
+	if err != nil {
+		fail(w, http.StatusServiceUnavailable, err)
+		return
+	}
+	reply(w, http.StatusOK, is)
 }
 
 func (s *Server) planes(w http.ResponseWriter, r *http.Request) {

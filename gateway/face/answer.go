@@ -15,6 +15,7 @@ const (
 	reasonNowhere  = "not-found"  // 404: nothing is served at this path
 	reasonToken    = "token"      // 401: none, or a wrong one
 	reasonClosed   = "closed"     // 401: there are no tokens
+	reasonReview   = "review"     // 503: the cluster's API does not say whose token it is
 	reasonLimited  = "limited"    // 429: too many wrong ones
 	reasonSource   = "source"     // 403: the address may not connect without a token
 	reasonDenied   = "denied"     // 403: Keptn's own gateway denies it, too

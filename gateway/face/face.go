@@ -57,9 +57,10 @@ type Config struct {
 	Cert, Key string // files; read again when they change. Empty: no TLS
 	NamesTLS  bool   // Names use them, too
 
-	Tokens    string // folder of files, one a plane; empty: none
-	Anonymous bool   // clients from Sources may use the public API without a token
-	Tunnel    string // who may use /t/; empty: TunnelSources
+	Tokens    string  // folder of files, one a plane; empty: none
+	Review    *Review // nil: tokens of ServiceAccounts are not asked for
+	Anonymous bool    // clients from Sources may use the public API without a token
+	Tunnel    string  // who may use /t/; empty: TunnelSources
 	// Sources are where clients without a token may connect from.
 	Sources func() []netip.Prefix
 
@@ -84,6 +85,7 @@ type Config struct {
 type Face struct {
 	cfg      Config
 	tokens   *tokenFolder // nil: none
+	review   *reviewer    // nil: none
 	limit    *limiter
 	denied   map[string]tunnel.Rules // of the public API, by service
 	metrics  *metrics
@@ -116,6 +118,11 @@ func New(cfg Config) (*Face, error) {
 	var err error
 	if cfg.Tokens != "" {
 		if f.tokens, err = newTokenFolder(cfg.Tokens, cfg.Log); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Review != nil {
+		if f.review, err = newReviewer(*cfg.Review, cfg.Log); err != nil {
 			return nil, err
 		}
 	}
@@ -232,6 +239,9 @@ func (f *Face) Run(ctx context.Context, ready func()) error {
 	}
 	stopping.Wait()
 	serving.Wait()
+	if f.review != nil {
+		f.review.close()
+	}
 	return err
 }
 

@@ -80,11 +80,24 @@ func (f *Face) servePublic(w http.ResponseWriter, r *http.Request, p place) {
 	f.call(w, r, p.kind, p.call)
 }
 
+// guarded reports whether there are tokens that could be shown.
+func (f *Face) guarded() bool { return f.tokens != nil || f.review != nil }
+
+// shownBy returns the token that a request shows, and in which header. With
+// bearer it may also be where HTTP has it.
+func shownBy(r *http.Request, bearer bool) (token, header string) {
+	if token = r.Header.Get(headerToken); token != "" || !bearer {
+		return token, headerToken
+	}
+	token, _ = strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return token, "Authorization"
+}
+
 // admit finds out who asks for the public API, or refuses.
 func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane string, ok bool) {
 	source := sourceOf(r.RemoteAddr)
-	shown := r.Header.Get(headerToken)
-	if (shown == "" || f.tokens == nil) && f.cfg.Anonymous && f.mayConnect(source) {
+	shown, header := shownBy(r, f.review != nil)
+	if (shown == "" || !f.guarded()) && f.cfg.Anonymous && f.mayConnect(source) {
 		if foreign(r) {
 			f.refuse(w, p.kind, http.StatusForbidden, reasonOrigin, saysOrigin)
 			return "", false
@@ -105,27 +118,48 @@ func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane str
 		}
 		f.refuse(w, p.kind, http.StatusUnauthorized, verdict, says)
 		return "", false
-	case reasonLimited:
-		w.Header().Set("Retry-After", "1")
-		f.refuse(w, p.kind, http.StatusTooManyRequests, verdict, saysTooMany)
+	case reasonLimited, reasonReview:
+		f.later(w, p.kind, verdict)
 		return "", false
 	}
+	if header != headerToken {
+		r.Header.Del(header) // it is for this gateway alone
+	}
 	return plane, true
+}
+
+// later refuses a request that may be let in if it comes again.
+func (f *Face) later(w http.ResponseWriter, k kind, why string) {
+	w.Header().Set("Retry-After", "1")
+	if why == reasonReview {
+		f.refuse(w, k, http.StatusServiceUnavailable, why, fmt.Sprintf("gateway of %s: %v", f.cfg.Me, errReview))
+		return
+	}
+	f.refuse(w, k, http.StatusTooManyRequests, why, saysTooMany)
 }
 
 // check returns whose token is shown, or why that is not told. If plane is not
 // empty it must be its.
 func (f *Face) check(r *http.Request, shown, plane string) (is, refused string) {
-	if f.tokens == nil {
+	if !f.guarded() {
 		return "", reasonClosed // nothing can be guessed
 	}
 	now := time.Now()
 	a := attempt{source: counted(sourceOf(r.RemoteAddr))}
-	if plane != "" && f.tokens.has(plane, now) {
+	if plane != "" && f.tokens != nil && f.tokens.has(plane, now) {
 		a.plane = plane
 	}
-	if shown != "" {
+	if shown != "" && f.tokens != nil {
 		if is, ok := f.tokens.plane(shown, plane, now); ok && f.limit.succeeded(a, is, now) {
+			return is, ""
+		}
+	}
+	if f.review.seems(shown) {
+		is, err := f.reviewed(r, shown, a, now)
+		switch {
+		case err != nil:
+			return "", reasonReview
+		case is != "" && (plane == "" || plane == is) && f.limit.succeeded(a, is, now):
 			return is, ""
 		}
 	}
@@ -134,6 +168,16 @@ func (f *Face) check(r *http.Request, shown, plane string) (is, refused string) 
 	}
 	f.limit.failed(a, now)
 	return "", reasonToken
+}
+
+// reviewed returns whose token of a ServiceAccount is shown; empty for nobody's,
+// and for one that is new and of which nobody is asked since too many were wrong.
+func (f *Face) reviewed(r *http.Request, shown string, a attempt, now time.Time) (string, error) {
+	is, holds := f.review.recall(shown, now)
+	if holds || is.plane == "" && !f.limit.allows(a, now) {
+		return is.plane, nil
+	}
+	return f.review.plane(r.Context(), shown)
 }
 
 // call has a call to Keptn answered.
@@ -176,14 +220,9 @@ func (f *Face) serveTunnel(w http.ResponseWriter, r *http.Request, p place) {
 		f.refuse(w, p.kind, http.StatusForbidden, reasonOff, "this gateway does not offer targets of stamps (rest.tunnel: off)")
 		return
 	case f.cfg.Tunnel == TunnelToken:
-		shown, header := r.Header.Get(headerToken), headerToken
-		if shown == "" {
-			header = "Authorization"
-			shown, _ = strings.CutPrefix(r.Header.Get(header), "Bearer ")
-		}
-		if _, verdict := f.check(r, shown, ""); verdict == reasonLimited {
-			w.Header().Set("Retry-After", "1")
-			f.refuse(w, p.kind, http.StatusTooManyRequests, verdict, saysTooMany)
+		shown, header := shownBy(r, true)
+		if _, verdict := f.check(r, shown, ""); verdict == reasonLimited || verdict == reasonReview {
+			f.later(w, p.kind, verdict)
 			return
 		} else if verdict != "" {
 			f.refuse(w, p.kind, http.StatusUnauthorized, verdict, saysNginx)

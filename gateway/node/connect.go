@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -18,12 +17,26 @@ import (
 // the user's JWT must allow type IN_PROCESS. The connection is the caller's,
 // who closes it before the Node stops.
 func (n *Node) Connect(name string, opts ...nats.Option) (*nats.Conn, error) {
-	e := n.running()
-	if e == nil {
+	return connect(name, pipes{n.running}, opts)
+}
+
+// ConnectLink is Connect for what crosses links and is stored nowhere in the
+// stamp: account FED without JetStream, at the server nearest to the links. That
+// is the link server of a hub, and the local server of a leaf stamp. It comes
+// back by itself after RestartLink, and is not connected meanwhile.
+func (n *Node) ConnectLink(name string, opts ...nats.Option) (*nats.Conn, error) {
+	if n.current().hub() {
+		return connect(name, pipes{n.runningLink}, opts)
+	}
+	return n.Connect(name, opts...)
+}
+
+func connect(name string, to pipes, opts []nats.Option) (*nats.Conn, error) {
+	if to.server() == nil {
 		return nil, fmt.Errorf("connect %s: %w", name, ErrNotRunning)
 	}
 	all := []nats.Option{
-		nats.InProcessServer(pipes{e.Server}), nats.Name(name),
+		nats.InProcessServer(to), nats.Name(name),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond),
 		nats.Timeout(patience), // there is no network in between, only a busy machine
 	}
@@ -64,11 +77,17 @@ func (n *Node) Interest(subject string) bool {
 // writes CONNECT and then PING. A server that refuses the first does not read
 // the second, and answers over a pipe that holds nothing: both would write,
 // and neither read, until the server's write deadline.
-type pipes struct{ srv *server.Server }
+type pipes struct {
+	server func() *engine // the one that runs now, or nil
+}
 
 // InProcessConn returns the client's end of a new pipe.
 func (p pipes) InProcessConn() (net.Conn, error) {
-	c, err := p.srv.InProcessConn()
+	e := p.server()
+	if e == nil {
+		return nil, ErrNotRunning
+	}
+	c, err := e.InProcessConn()
 	if err != nil {
 		return nil, err
 	}

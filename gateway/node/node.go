@@ -232,3 +232,10 @@ func (n *Node) running() *engine {
 	defer n.mu.RUnlock()
 	return n.local
 }
+
+// runningLink returns the link server, or nil.
+func (n *Node) runningLink() *engine {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.link
+}

@@ -66,7 +66,7 @@ var imports = map[string][]string{
 
 	// The verbs are thin: load, call, print.
 	"cmd/ringway": {
-		"auth", "auth/keystore", "bridge", "bridge/ctl", "bridge/deadletter", "bridge/journal", "bridge/plane", "gateway",
+		"auth", "auth/keystore", "bridge", "bridge/canary", "bridge/ctl", "bridge/deadletter", "bridge/journal", "bridge/plane", "gateway",
 		"internal/demo", "internal/federation", "internal/yamlfile",
 		"topology", "topology/schema",
 	},
@@ -94,7 +94,7 @@ var inTests = map[string][]string{
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
 	"test/keptn":      {"gateway", "test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
-	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge/takeover", "bridge", "gateway", "internal/demo", "test/keptn", "topology"},
+	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge/takeover", "bridge/tunnel", "bridge", "gateway", "internal/demo", "test/keptn", "topology"},
 }
 
 // An outsider is a package that is not ours and that only some of ours may

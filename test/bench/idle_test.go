@@ -243,8 +243,11 @@ func optionsFile(tb testing.TB, all []gateway.Options) string {
 
 func measureIdle(b *testing.B, name string, one, bare *child) {
 	b.Helper()
-	const settle, span = 5 * time.Second, 10 * time.Second
-	<-time.After(settle) // the memory of the start goes back, as far as it does
+	const settle, span = 25 * time.Second, 10 * time.Second
+	// The memory of the start goes back, as far as it does, and servers stop
+	// telling each other of themselves more often than every 10 s (nats-server,
+	// heartbeatStatsz: from 250 ms on, twice as long each time).
+	<-time.After(settle)
 	cpu, bareCPU := one.cpu(), bare.cpu()
 	<-time.After(span)
 	used, bareUsed := one.cpu()-cpu, bare.cpu()-bareCPU

@@ -134,7 +134,8 @@ func BenchmarkTunnel(b *testing.B) {
 	t := newTunnelTarget(b)
 	ways := tunnelWays(b, t)
 	if os.Getenv("ALONE") != "" { // for a profile
-		alone, _ := turnsOf(b, map[string]string{"ringway": ways["ringway"]}, "/long", 4, time.Second)
+		alone, used := turnsOf(b, map[string]string{"ringway": ways["ringway"]}, "/long", 4, time.Second)
+		b.ReportMetric(spreadOf(used["ringway"]).mid/1e6, "CPU-ms/body")
 		b.ReportMetric(longBody/spreadOf(medians(alone["ringway"])).mid*1e3, "MB/s")
 		return
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/internal/natstest"
 )
 
 // A client is a plain NATS client of one stamp that does not let go of an event
@@ -22,7 +24,7 @@ type client struct {
 func connect(t testing.TB, url, stamp, name string, j *journal) *client {
 	t.Helper()
 	nc, err := nats.Connect(url, nats.Name(name), nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(0, 0))
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(0, 0), natstest.OneConnection())
 	require.NoError(t, err)
 	return &client{stamp: stamp, name: name, j: j, nc: nc}
 }

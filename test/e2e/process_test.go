@@ -102,7 +102,7 @@ func (p *process) captured(n int) {
 
 func (p *process) connect() *nats.Conn {
 	p.t.Helper()
-	nc, err := nats.Connect("nats://"+p.client, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.IgnoreDiscoveredServers())
+	nc, err := nats.Connect("nats://"+p.client, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.IgnoreDiscoveredServers(), natstest.OneConnection())
 	require.NoError(p.t, err)
 	p.t.Cleanup(nc.Close)
 	return nc

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/internal/federation"
+	"github.com/ringway/ringway/internal/natstest"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -188,7 +189,7 @@ func (f *Fed) Active(stamp topology.StampID) int {
 // as Keptn's programs connect.
 func (f *Fed) Client(stamp topology.StampID) *nats.Conn {
 	f.t.Helper()
-	nc, err := nats.Connect(f.Stamp(stamp).URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	nc, err := nats.Connect(f.Stamp(stamp).URL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), natstest.OneConnection())
 	require.NoError(f.t, err)
 	f.t.Cleanup(nc.Close)
 	return nc

@@ -32,7 +32,7 @@ func NoLeaks(t testing.TB) {
 			}
 			for fd, what := range descriptorsNow() {
 				if descriptors[fd] != what {
-					assert.Fail(c, "a descriptor is left", "%s: %s", fd, what)
+					assert.Fail(c, "a descriptor is left", "%s: %s %s", fd, what, connectionOf(what))
 				}
 			}
 		}, Patience, 20*time.Millisecond)
@@ -106,4 +106,22 @@ func descriptorsNow() map[string]string {
 		out[e.Name()] = to
 	}
 	return out
+}
+
+// connectionOf returns the line of /proc/net/tcp about a socket: its own
+// address, that of its peer and its state; nothing if it is none of TCP.
+func connectionOf(socket string) string {
+	inode := strings.TrimSuffix(strings.TrimPrefix(socket, "socket:["), "]")
+	for _, file := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
+		table, err := os.ReadFile(file) //nolint:gosec // one of two names
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(table)) {
+			if fields := strings.Fields(line); len(fields) > 9 && fields[9] == inode {
+				return "own " + fields[1] + " peer " + fields[2] + " state " + fields[3]
+			}
+		}
+	}
+	return ""
 }

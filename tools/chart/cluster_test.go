@@ -25,8 +25,8 @@ import (
 // A cluster is a real Kubernetes API server and its store, and nothing behind
 // them: objects are checked and kept, and nothing runs.
 type cluster struct {
-	url, kubeconfig string
-	client          *http.Client
+	url, kubeconfig, ca string
+	client              *http.Client
 }
 
 // startCluster starts the programs in the folder that RINGWAY_KUBE names.
@@ -68,7 +68,7 @@ current-context: c
 		"--disable-admission-plugins=ServiceAccount")
 	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	t.Cleanup(tr.CloseIdleConnections)
-	c := &cluster{url: "https://" + api, kubeconfig: path("kubeconfig"), client: &http.Client{Transport: tr, Timeout: 10 * time.Second}}
+	c := &cluster{url: "https://" + api, kubeconfig: path("kubeconfig"), ca: path("certs/apiserver.crt"), client: &http.Client{Transport: tr, Timeout: 10 * time.Second}}
 	require.Eventually(t, func() bool {
 		res, err := c.do(t.Context(), http.MethodGet, "/readyz", "", nil)
 		return err == nil && res.code == http.StatusOK

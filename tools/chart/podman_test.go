@@ -41,7 +41,8 @@ runtime = "runc"
 `)
 	c.env = append(os.Environ(), "CONTAINERS_STORAGE_CONF="+dir+"/storage.conf", "CONTAINERS_CONF="+dir+"/containers.conf")
 	out := c.podman(t, "load", "--input", archive)
-	_, c.image, _ = strings.Cut(strings.TrimSpace(out), "Loaded image: ")
+	first, _, _ := strings.Cut(out, "\n") // of several names one is enough
+	_, c.image, _ = strings.Cut(first, "Loaded image: ")
 	require.NotEmpty(t, c.image, out)
 	return c
 }

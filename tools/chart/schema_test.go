@@ -107,7 +107,7 @@ func strict(properties object) object {
 // The keys of gateway.yaml that the chart sets by itself.
 var chartSets = []string{
 	"stamp", "topology", "identity", "data", "listen", "replica", "targets", "controlPlanes", "externalCredentials",
-	"rest.cert", "rest.key", "rest.tokens", "rest.clusterDomain",
+	"rest.cert", "rest.key", "rest.tokens", "rest.clusterDomain", "rest.tokenReview", "rest.audience", "rest.accounts",
 }
 
 // configSchema knows the other keys of gateway.yaml, from the list that the

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
@@ -67,7 +68,7 @@ func golden(t *testing.T, name, out string) {
 }
 
 // others are the kinds whose types are not in Kubernetes itself.
-var others = regexp.MustCompile(`(?m)^kind: (ServiceMonitor|PodMonitor|PrometheusRule|TLSRoute)$`)
+var others = regexp.MustCompile(`(?m)^kind: (ServiceMonitor|PodMonitor|PrometheusRule|TLSRoute|HTTPRoute)$`)
 
 func decode(t *testing.T, out string) []runtime.Object {
 	t.Helper()
@@ -86,7 +87,12 @@ func decode(t *testing.T, out string) []runtime.Object {
 		})
 		id := fmt.Sprintf("%T %s/%s", o, m.GetNamespace(), m.GetName())
 		require.False(t, seen[id], "%s is there twice", id)
-		require.NotEmpty(t, m.GetNamespace(), id)
+		switch o.(type) {
+		case *rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
+			require.Empty(t, m.GetNamespace(), id)
+		default:
+			require.NotEmpty(t, m.GetNamespace(), id)
+		}
 		seen[id] = true
 		all = append(all, o)
 	}

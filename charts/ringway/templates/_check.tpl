@@ -28,7 +28,26 @@
 {{- if and $v.link.tlsRoute.enabled (not (and $v.link.tlsRoute.hostname $v.link.tlsRoute.parentRefs)) }}
 {{- fail "link.tlsRoute needs hostname and parentRefs" }}
 {{- end }}
-{{- $own := dict }}
+{{- if and $v.link.ingress.enabled (not (and $v.nats.websocket.enabled $v.link.ingress.hostname)) }}
+{{- fail "link.ingress.enabled needs nats.websocket.enabled and link.ingress.hostname: only wss begins with TLS" }}
+{{- end }}
+{{- range $name := list "ingress" "httpRoute" }}
+{{- $r := index $v $name }}
+{{- if $r.enabled }}
+{{- if not $v.rest.enabled }}{{ fail (printf "%s.enabled needs rest.enabled" $name) }}{{ end }}
+{{- if and (eq $name "ingress") (not $r.hosts) }}{{ fail "ingress needs hosts" }}{{ end }}
+{{- if and (eq $name "httpRoute") (not (and $r.hostnames $r.parentRefs)) }}{{ fail "httpRoute needs hostnames and parentRefs" }}{{ end }}
+{{- if not (or (hasPrefix "/api" $r.path) (hasPrefix "/p/" $r.path)) }}{{ if ne (dig "rest" "tunnel" "sources" $v.config) "token" }}
+{{- fail (printf "%s.path %s leads /t/ to anybody outside, since the proxy's address is one of clients.sources: set config.rest.tunnel=token, or a path below /api or /p/" $name $r.path) }}
+{{- end }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if $v.rest.tokenReview.enabled }}
+{{- if not $v.rest.enabled }}{{ fail "rest.tokenReview.enabled needs rest.enabled" }}{{ end }}
+{{- if not (or $v.rest.tokenReview.accounts (include "ringway.planeNamespaces" . | fromJsonArray)) }}
+{{- fail "rest.tokenReview.accounts is missing: name whose tokens count, namespace/name or namespace/*" }}
+{{- end }}
+{{- end }}
 {{- range $name := list "stamp" "topology" "identity" "data" "listen" "replica" "targets" "controlPlanes" "externalCredentials" }}
 {{- if hasKey $v.config $name }}{{ fail (printf "config.%s is made from other values: leave it out" $name) }}{{ end }}
 {{- end }}

@@ -31,6 +31,11 @@
 {{- if $v.rest.tokens.existingSecret }}
 {{- $_ := set $rest "tokens" "/etc/ringway/tokens" }}
 {{- end }}
+{{- with $v.rest.tokenReview }}{{ if .enabled }}
+{{- $accounts := .accounts }}
+{{- if not $accounts }}{{ range $ns := include "ringway.planeNamespaces" $ | fromJsonArray }}{{ $accounts = append $accounts (printf "%s/*" $ns) }}{{ end }}{{ end }}
+{{- $rest = mergeOverwrite $rest (dict "tokenReview" "/etc/ringway/token-review" "audience" .audience "accounts" $accounts) }}
+{{- end }}{{ end }}
 {{- $_ := set $own "rest" $rest }}
 {{- $targets := dict }}
 {{- range $name, $t := $v.targets }}{{ $_ := set $targets $name (include "ringway.targetFiles" (dict "dir" (printf "/etc/ringway/targets/%s" $name) "t" $t) | fromYaml) }}{{ end }}
@@ -76,6 +81,13 @@
 {{- end }}
 {{- with $v.rest.tokens.existingSecret }}
 - {name: tokens, path: tokens, sources: [{secret: {name: {{ . }}}}]}
+{{- end }}
+{{- if $v.rest.tokenReview.enabled }}
+- name: token-review
+  path: token-review
+  sources:
+    - serviceAccountToken: {path: token, expirationSeconds: 3600}
+    - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
 {{- end }}
 {{- range $name, $t := $v.targets }}
 - name: {{ printf "target-%s" $name }}

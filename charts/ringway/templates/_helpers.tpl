@@ -46,8 +46,15 @@ app.kubernetes.io/part-of: ringway
 
 {{/* Metadata of an object. Called with a dict: ctx, and if need be name, component, namespace, labels, annotations. */}}
 {{- define "ringway.metadata" -}}
+{{ include "ringway.clusterMetadata" (merge (dict "namespace" (default (include "ringway.namespace" .ctx) .namespace)) .) }}
+{{- end }}
+
+{{/* The same of one that is in no namespace, unless one is given. */}}
+{{- define "ringway.clusterMetadata" -}}
 name: {{ default (include "ringway.fullname" .ctx) .name }}
-namespace: {{ default (include "ringway.namespace" .ctx) .namespace }}
+{{- with .namespace }}
+namespace: {{ . }}
+{{- end }}
 labels:
   {{- include "ringway.labels" .ctx | nindent 2 }}
   app.kubernetes.io/component: {{ default "gateway" .component }}

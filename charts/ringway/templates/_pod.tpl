@@ -16,7 +16,7 @@ affinity:
 affinity:
   podAntiAffinity:
     requiredDuringSchedulingIgnoredDuringExecution:
-      - topologyKey: kubernetes.io/hostname
+      - topologyKey: {{ $v.podAntiAffinityTopologyKey }}
         labelSelector:
           matchLabels:
             {{- include "ringway.selector" . | nindent 12 }}
@@ -26,7 +26,7 @@ affinity:
     preferredDuringSchedulingIgnoredDuringExecution:
       - weight: 100
         podAffinityTerm:
-          topologyKey: kubernetes.io/hostname
+          topologyKey: {{ $v.podAntiAffinityTopologyKey }}
           labelSelector:
             matchLabels:
               {{- include "ringway.selector" . | nindent 14 }}
