@@ -72,6 +72,12 @@ update: ## rewrite golden files and generated documents; read the diff
 chart: ## the Helm chart: lint, templates against golden files, refusals, examples; UPDATE=1 rewrites
 	cd tools/chart && go vet ./... && UPDATE=$(UPDATE) go test -count 1 ./...
 
+# What a browser needs on Debian is installed by its own package.
+.PHONY: console
+console: ## the console in a real Chromium, which Debian's packages have; UPDATE=1 rewrites docs/console/*.png
+	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -qy --no-install-recommends chromium fonts-dejavu-core; }
+	cd tools/console && go vet ./... && UPDATE=$(UPDATE) go test -count 1 -timeout 5m ./...
+
 # A server that is built like this knows its version only if it is told.
 KUBE_VERSION := v1.36.3
 KUBE         := $(CURDIR)/.bin/kube-$(KUBE_VERSION)
@@ -107,13 +113,17 @@ image: ## the image, by buildah or docker; IMAGE=name VERSION=tag ARCH=arm64 CER
 		-t $(IMAGE):$(VERSION) -f Dockerfile .bin/image
 
 .PHONY: e2e-image
-e2e-image: image ## the image in the chart's pods, two stamps in networks of their own; needs root, buildah and podman
+e2e-image: image ## the image in the chart's pods, two stamps in networks of their own, and a newcomer's first ten minutes; needs root, buildah and podman
 	buildah push $(IMAGE):$(VERSION) docker-archive:.bin/image/ringway.tar:$(IMAGE):$(VERSION)
-	cd tools/chart && RINGWAY_IMAGE=$(CURDIR)/.bin/image/ringway.tar go test -count 1 -run '^TestImage$$' -v ./...
+	cd tools/chart && RINGWAY_IMAGE=$(CURDIR)/.bin/image/ringway.tar go test -count 1 -run '^(TestImage|TestNewcomer)$$' -v ./...
 
 .PHONY: build
 build: ## bin/ringway
 	go build -o bin/ringway ./cmd/ringway
+
+.PHONY: docs
+docs: ## the site of the documents, in public/; every link and anchor checked
+	cd tools/site && go vet ./... && go test -count 1 ./... && go run . -root $(CURDIR) -out $(CURDIR)/public
 
 .PHONY: man
 man: ## manual pages of every verb, in man/

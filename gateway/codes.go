@@ -21,6 +21,7 @@ const (
 	CodePart      = "RW-309" // a part of the gateway does not work
 	CodeReplica   = "RW-310" // replicas are missing
 	CodeMissing   = "RW-311" // fewer stamps answer than there should be
+	CodeTaken     = "RW-312" // a name of Keptn's leads to a gateway
 	CodeWaiting   = "RW-401" // events that nobody takes
 	CodeIdle      = "RW-402" // planes that get no events
 	CodeLetters   = "RW-403" // dead letters

@@ -151,6 +151,7 @@ func (g *Gateway) examine(ctx context.Context) []Finding {
 	e.configuration()
 	e.identity()
 	e.reachable(ctx)
+	e.names(ctx)
 	e.links()
 	e.clock()
 	e.disk()

@@ -27,6 +27,7 @@ import (
 	"github.com/ringway/ringway/bridge/poll"
 	"github.com/ringway/ringway/bridge/tunnel"
 	"github.com/ringway/ringway/gateway/admin"
+	"github.com/ringway/ringway/gateway/console"
 	"github.com/ringway/ringway/gateway/face"
 	"github.com/ringway/ringway/gateway/node"
 	"github.com/ringway/ringway/internal/run"
@@ -42,6 +43,7 @@ type Gateway struct {
 	metrics *metrics
 	node    *node.Node
 	admin   *admin.Server
+	console *console.Console
 	monitor *admin.Pages // nil: off
 	face    *face.Face   // nil: off
 	board   *board
@@ -120,6 +122,9 @@ var errNotActive = errors.New("this replica does not deliver; ask the active one
 // listen binds the admin face, the monitoring pages and the HTTP face.
 func (g *Gateway) listen() error {
 	var err error
+	if g.console, err = g.newConsole(); err != nil {
+		return err
+	}
 	g.admin, err = admin.New(admin.Config{
 		Listen: g.opts.Listen.Admin, Ready: g.readiness, Status: func() any { return g.Status() },
 		Letters: func() admin.Letterbox {
@@ -131,17 +136,13 @@ func (g *Gateway) listen() error {
 		Federation: func(ctx context.Context) any { return g.Federation(ctx) },
 		Examine:    func(ctx context.Context, all bool) any { return g.Examine(ctx, all) },
 		Cross:      func(ctx context.Context, id string) (any, error) { return g.Cross(ctx, id) },
-		Waiting: func(ctx context.Context, match string, limit int) (any, error) {
-			if p := g.bridge.Load(); p != nil {
-				return p.inbox.WaitingEvents(ctx, match, limit)
-			}
-			return nil, errNotActive
-		},
-		Why:     func(ctx context.Context, match string) (any, error) { return g.Why(ctx, match) },
-		Tail:    g.followEvents,
-		Planes:  g.planeList,
-		Metrics: promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}),
-		Monitor: http.HandlerFunc(g.serveMonitor),
+		Waiting:    g.waitingEvents,
+		Why:        func(ctx context.Context, match string) (any, error) { return g.Why(ctx, match) },
+		Tail:       g.followEvents,
+		Planes:     g.planeList,
+		Console:    g.console,
+		Metrics:    promhttp.HandlerFor(g.reg, promhttp.HandlerOpts{}),
+		Monitor:    http.HandlerFunc(g.serveMonitor),
 	})
 	if err != nil {
 		return err
@@ -161,6 +162,14 @@ func (g *Gateway) listen() error {
 	return err
 }
 
+// waitingEvents is what the admin face shows at /events/waiting.
+func (g *Gateway) waitingEvents(ctx context.Context, match string, limit int) (any, error) {
+	if p := g.bridge.Load(); p != nil {
+		return p.inbox.WaitingEvents(ctx, match, limit)
+	}
+	return nil, errNotActive
+}
+
 func (g *Gateway) serveMonitor(w http.ResponseWriter, r *http.Request) {
 	g.node.Monitor().ServeHTTP(w, r)
 }
@@ -171,6 +180,7 @@ func (g *Gateway) serveMonitor(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) Run(ctx context.Context, ready func()) error {
 	s := run.Stack{Grace: g.opts.StopGrace}
 	s.Push("admin", g.admin) // last to go: it says how the stop is going
+	s.Push("console", g.console)
 	if g.monitor != nil {
 		s.Push("monitoring", g.monitor)
 	}

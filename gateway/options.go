@@ -299,7 +299,7 @@ func DefaultOptions() Options {
 			Routes: ":6222", LinkRoutes: ":6223",
 		},
 		Log:  Log{Level: "info", Format: "text"},
-		Rest: Rest{Tunnel: face.TunnelSources, TokenReviewURL: "https://kubernetes.default.svc", Audience: "ringway", ClusterDomain: "cluster.local", MaxRequest: face.DefaultMaxRequest, IdleTimeout: face.DefaultIdle},
+		Rest: Rest{Tunnel: face.TunnelSources, TokenReviewURL: "https://kubernetes.default.svc", Audience: "ringway", ClusterDomain: "cluster.local", MaxRequest: face.DefaultMaxRequest, IdleTimeout: face.DefaultIdle}, //nolint:gosec // names, and no secret
 		Events: Events{
 			Window: 24 * time.Hour, MaxWait: 72 * time.Hour, MaxWaiting: 500_000, MaxWaitingBytes: 1 << 30,
 			DoubtTime: 3 * time.Second, ReofferTimes: 1, TellAfter: 5 * time.Minute,

@@ -19,9 +19,18 @@ func (g *Gateway) makePull(c *conns, box letterbook, replicas int, reg prometheu
 	return pull.New(pull.Config{
 		Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Access: access,
 		View:   func() *topology.View { return g.force.Load().view },
-		Always: g.opts.Pull.Types, Interval: g.opts.Pull.Interval, Settle: g.opts.Pull.Settle, MaxWait: g.opts.Events.MaxWait,
+		Types: g.subscribedTypes, Always: g.opts.Pull.Types, Interval: g.opts.Pull.Interval, Settle: g.opts.Pull.Settle, MaxWait: g.opts.Events.MaxWait,
 		Replicas: replicas, Log: g.log.With("component", "pull"), Metrics: reg,
 	})
+}
+
+// subscribedTypes returns what the planes of the federation are known to
+// subscribe to.
+func (g *Gateway) subscribedTypes() []string {
+	if r := g.planes.Load(); r != nil {
+		return r.Types()
+	}
+	return nil
 }
 
 // pullCauses says what is wrong with control planes that are polled.

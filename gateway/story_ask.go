@@ -48,7 +48,7 @@ func (g *Gateway) Why(ctx context.Context, match string) (*Story, error) {
 	quiet := g.askSteps(ctx, askLimit, q, ask, s, true)
 	// A gateway that has started anew remembers nothing; what is on its disk is
 	// found by the events' names, which others know by now.
-	q.Keys = s.keys()
+	q.Keys = keysOf(nil, s.Entries, s.Now)
 	if len(q.Keys) > 0 && len(quiet) > 0 {
 		g.askSteps(ctx, keysLimit, q, quiet, s, false)
 	}
@@ -118,22 +118,6 @@ func (s *Story) take(a stepsAnswer, ahead time.Duration) {
 	}
 	s.Entries = append(s.Entries, a.Entries...)
 	s.Now = append(s.Now, a.Now...)
-}
-
-// keys names the events that are known so far.
-func (s *Story) keys() (out []bridge.Key) {
-	for _, all := range [][]journal.Entry{s.Entries, s.Now} {
-		for _, e := range all {
-			if e.ID == "" || e.Type == "" {
-				continue
-			}
-			k := bridge.KeyOf(e.ID, e.Type, e.Type)
-			if !slices.Contains(out, k) && len(out) < maxKeys {
-				out = append(out, k)
-			}
-		}
-	}
-	return out
 }
 
 // tells reports whether a stamp remembers anything.

@@ -111,7 +111,7 @@ func (g *Gateway) steps(ctx context.Context, q stepsQuestion) stepsAnswer {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storyLimit)
 	defer cancel()
-	a.Now, a.Cut = g.present(ctx, q, a.Cut)
+	a.Now, a.Cut = g.present(ctx, q, keysOf(q.Keys, a.Entries), a.Cut)
 	return a
 }
 
@@ -124,8 +124,8 @@ func (g *Gateway) remembered(match string) ([]journal.Entry, bool) {
 }
 
 // present is how things are now. What cannot be read is left out, and cut says so.
-func (g *Gateway) present(ctx context.Context, q stepsQuestion, cut bool) ([]journal.Entry, bool) {
-	p := present{g: g, out: []journal.Entry{}}
+func (g *Gateway) present(ctx context.Context, q stepsQuestion, keys []bridge.Key, cut bool) ([]journal.Entry, bool) {
+	p := present{g: g, keys: keys, out: []journal.Entry{}}
 	note := func(more bool, err error) { cut = cut || more || err != nil }
 	if b := g.bridge.Load(); b != nil {
 		note(p.tasks(ctx, b, q))
@@ -151,8 +151,25 @@ func (g *Gateway) active() bool {
 
 // present gathers how things are now.
 type present struct {
-	g   *Gateway
-	out []journal.Entry
+	g    *Gateway
+	keys []bridge.Key // that are known of what is asked for
+	out  []journal.Entry
+}
+
+// keysOf adds to keys those of the events that entries are about.
+func keysOf(keys []bridge.Key, entries ...[]journal.Entry) []bridge.Key {
+	for _, all := range entries {
+		for _, e := range all {
+			if e.ID == "" || e.Type == "" {
+				continue
+			}
+			k := bridge.KeyOf(e.ID, e.Type, e.Type)
+			if len(keys) < maxKeys && !slices.Contains(keys, k) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys
 }
 
 func (p *present) add(about bridge.About, e journal.Entry) {
@@ -181,7 +198,7 @@ func (p *present) tasks(ctx context.Context, b *parts, q stepsQuestion) (bool, e
 }
 
 func (p *present) held(ctx context.Context, b *parts, q stepsQuestion) (bool, error) {
-	all, cut, err := b.outbox.Held(ctx, q.Match, q.Keys, maxNow)
+	all, cut, err := b.outbox.Held(ctx, q.Match, keysOf(p.keys, p.out), maxNow)
 	for _, h := range all {
 		p.add(h.About, journal.Entry{Step: bridge.StepHeld, Time: h.Since, Peer: h.Target, Detail: h.Why})
 	}

@@ -65,3 +65,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"from"}),
 	}
 }
+
+// Counter counts the events that were given to the clients of this stamp.
+func (in *Inbox) Counter() prometheus.Collector { return in.metrics.delivered }

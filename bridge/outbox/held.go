@@ -2,7 +2,10 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +16,8 @@ import (
 	"github.com/ringway/ringway/topology"
 )
 
-// maxLook bounds how many held events are looked at for one question.
-const maxLook = 20_000
+// maxLook bounds how many held events are looked at one by one for one question.
+const maxLook = 500
 
 // A Held is one event that RW_HOLD has for a target.
 type Held struct {
@@ -25,41 +28,66 @@ type Held struct {
 }
 
 // Held returns at most n of the events that are held and concern match, or have
-// one of keys if there are any. cut says that there may be others.
+// one of keys. Where very many are held only those with keys are found; cut says
+// that there may be others.
 func (o *Outbox) Held(ctx context.Context, match string, keys []bridge.Key, n int) (out []Held, cut bool, err error) {
 	why := map[topology.StampID]string{}
+	total := int64(0)
 	for _, l := range o.Lanes() {
 		if l.Held > 0 {
+			total += l.Held
 			why[l.Target] = "it is away since " + l.Since.UTC().Format(time.TimeOnly) + ": " + l.Err
 		}
 	}
-	if len(why) == 0 {
+	if total == 0 {
 		return nil, false, nil
 	}
 	s, err := o.js.Stream(ctx, StreamHold)
 	if err != nil {
 		return nil, false, fmt.Errorf("read %s: %w", StreamHold, err)
 	}
-	var subjects []string
-	for _, k := range keys {
-		subjects = append(subjects, holdPrefix+"*."+k, holdPrefix+"*."+k+".*")
+	subjects, cut, err := heldSubjects(ctx, s, why, keys, total)
+	for _, subject := range subjects {
+		m, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+			return s.GetLastMsgForSubject(ctx, subject)
+		})
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue // on its way meanwhile
+		}
+		if err != nil {
+			return out, true, fmt.Errorf("read %s: %w", StreamHold, err)
+		}
+		to, key, _ := strings.Cut(strings.TrimPrefix(m.Subject, holdPrefix), ".")
+		key, _, _ = strings.Cut(key, ".") // an offer has its number behind it
+		about := bridge.About{ID: m.Header.Get(bridge.HeaderHop), Type: m.Header.Get(bridge.HeaderSubject)}
+		if e, err := bridge.Parse(about.Type, m.Data); err == nil {
+			about = e.Names(about.Type)
+		}
+		if about.Concerns(match) || slices.Contains(keys, key) {
+			out = append(out, Held{About: about.Clone(), Target: topology.StampID(to), Since: m.Time, Why: why[topology.StampID(to)]})
+		}
+		if len(out) == n {
+			return out, true, nil
+		}
 	}
-	looked := 0
-	err = jstream.Each(ctx, s, 1, subjects, func(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
-		looked++
-		subject := m.Headers().Get(bridge.HeaderSubject)
-		about := bridge.About{ID: m.Headers().Get(bridge.HeaderHop), Type: subject}
-		if e, err := bridge.Parse(subject, m.Data()); err == nil {
-			about = e.Names(subject)
+	return out, cut, err
+}
+
+// heldSubjects returns what to look for in RW_HOLD, a work queue, of which nobody
+// but its lanes may have a consumer: everything, or what has one of keys.
+func heldSubjects(ctx context.Context, s jetstream.Stream, targets map[topology.StampID]string, keys []bridge.Key, total int64) (out []string, cut bool, err error) {
+	if total > maxLook {
+		for target := range targets {
+			for _, k := range keys {
+				one := holdPrefix + string(target) + "." + k
+				out = append(out, one, one+".*")
+			}
 		}
-		if len(keys) > 0 || about.Concerns(match) {
-			to, _, _ := strings.Cut(strings.TrimPrefix(m.Subject(), holdPrefix), ".")
-			out = append(out, Held{About: about, Target: topology.StampID(to), Since: meta.Timestamp, Why: why[topology.StampID(to)]})
-		}
-		return len(out) < n && looked < maxLook
-	})
+		return out, true, nil
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(holdPrefix+">"))
 	if err != nil {
-		return out, true, fmt.Errorf("read %s: %w", StreamHold, err)
+		return nil, true, fmt.Errorf("read %s: %w", StreamHold, err)
 	}
-	return out, len(out) == n || looked == maxLook, nil
+	return slices.Sorted(maps.Keys(info.State.Subjects)), false, nil
 }

@@ -55,3 +55,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"to"}),
 	}
 }
+
+// Counter counts the events that other stamps have stored.
+func (o *Outbox) Counter() prometheus.Collector { return o.metrics.acked }

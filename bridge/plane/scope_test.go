@@ -83,6 +83,35 @@ func TestLifeCycleHasNoStage(t *testing.T) {
 	require.Equal(t, Filter{[]string{"a"}, []string{}, []string{}}, s.move(event, was.about(event).narrow(Filter{}), Filter{}, was.fingerprint()))
 }
 
+// TestWildcardsGetTheLifeCycleBesideThem: where their filters get stages.
+func TestWildcardsGetTheLifeCycleBesideThem(t *testing.T) {
+	s := scope{projects: []string{"a"}, stages: []string{"dev"}}
+	const project, service = "sh.keptn.event.project.", "sh.keptn.event.service."
+	for event, want := range map[string][]string{
+		"sh.keptn.>": {project + "*.*", service + "*.*"}, "sh.keptn.event.>": {project + "*.*", service + "*.*"}, ">": {project + "*.*", service + "*.*"},
+		"sh.keptn.event.*.*.finished": {project + "*.finished", service + "*.finished"}, "sh.keptn.*.service.>": {service + "*.*"},
+		"sh.keptn.event.*.delete.>":  {project + "delete.*", service + "delete.*"},
+		"sh.keptn.event.*.triggered": nil, "sh.keptn.event.service.*.*": nil, "sh.keptn.event.dev.>": nil, "sh.keptn.log.>": nil,
+		"sh.keptn.event.*.*.*.*": nil, "sh.keptn.event.deployment.triggered": nil,
+	} {
+		asked := Subscription{Event: event, Filter: Filter{Services: []string{"carts"}}}
+		all := own(s.spread([]Subscription{asked}), s)
+		require.Equal(t, event, all[0].Event)
+		var got []string
+		for _, l := range all[1:] {
+			got = append(got, l.Event)
+			require.Equal(t, Filter{[]string{"a"}, []string{}, []string{"carts"}}, l.Filter, event)
+			rec := &Record{Asked: Integration{Subscriptions: []Subscription{asked}}, Own: all}
+			require.False(t, rec.surplus(l, s))
+			require.True(t, rec.surplus(l, scope{}))
+			require.False(t, rec.surplus(all[0], scope{}))
+		}
+		require.Equal(t, want, got, event)
+		require.Len(t, scope{}.spread([]Subscription{asked}), 1, "no stages, nothing hidden")
+		require.Len(t, s.spread([]Subscription{{Event: event, Filter: Filter{Stages: []string{"dev"}}}}), 1, "asked for stages")
+	}
+}
+
 // TestMove: a filter follows the topology as long as nobody has edited it.
 func TestMove(t *testing.T) {
 	was, is := scope{stages: []string{"dev"}}, scope{stages: []string{"dev", "hardening"}}

@@ -45,8 +45,20 @@ var (
 
 // ask puts a question and reads the answer into out.
 func (s *source) ask(ctx context.Context, what [2]string, out any) error {
+	return s.query(ctx, what, nil, out)
+}
+
+// query is ask of a question that has a body over NATS.
+func (s *source) query(ctx context.Context, what [2]string, body, out any) error {
 	if s.server == "" {
 		return s.admin.call(ctx, http.MethodGet, what[0], out)
+	}
+	var question []byte
+	if body != nil {
+		var err error
+		if question, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("ask gateway: %w", err)
+		}
 	}
 	file, err := os.ReadFile(s.creds)
 	if err != nil {
@@ -58,7 +70,7 @@ func (s *source) ask(ctx context.Context, what [2]string, out any) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	b, err := ctl.Watcher{Name: name, Inbox: auth.WatcherInbox(name), File: s.creds}.Ask(ctx, s.server, what[1])
+	b, err := ctl.Watcher{Name: name, Inbox: auth.WatcherInbox(name), File: s.creds}.Query(ctx, s.server, what[1], question)
 	if err != nil {
 		return err
 	}

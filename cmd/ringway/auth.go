@@ -19,7 +19,10 @@ import (
 
 func newAuthCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "auth", Short: "Keys and identities of a federation"}
-	cmd.AddCommand(newAuthInitCommand(), newAuthIssueCommand(), newAuthShowCommand(), newAuthExpirationsCommand(), newAuthRevokeCommand(), newAuthWatcherCommand())
+	cmd.AddCommand(
+		newAuthInitCommand(), newAuthIssueCommand(), newAuthShowCommand(), newAuthExpirationsCommand(), newAuthRevokeCommand(),
+		newAuthRenewCommand(), newAuthWatcherCommand(), newAuthSecretCommand(), newAuthTokensCommand(),
+	)
 	return cmd
 }
 

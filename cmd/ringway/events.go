@@ -25,7 +25,7 @@ func newEventsCommand() *cobra.Command {
 	api := &adminClient{}
 	dlq.PersistentFlags().StringVar(&api.base, "admin", "http://127.0.0.1:9222", "admin address of the stamp's gateway")
 	dlq.AddCommand(newDLQListCommand(api), newDLQShowCommand(api), newDLQReplayCommand(api))
-	cmd.AddCommand(dlq)
+	cmd.AddCommand(dlq, newWhyCommand(), newTailCommand())
 	return cmd
 }
 
@@ -139,29 +139,14 @@ type adminClient struct{ base string }
 func (c *adminClient) call(ctx context.Context, method, path string, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	base := strings.TrimSuffix(c.base, "/")
-	if !strings.Contains(base, "://") {
-		base = "http://" + base // as gateway.yaml has it
-	}
-	req, err := http.NewRequestWithContext(ctx, method, base+path, nil)
+	resp, err := c.open(ctx, method, path)
 	if err != nil {
-		return fmt.Errorf("ask gateway: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask gateway at %s (is it running, and is --admin right?): %w", c.base, err)
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }() // it has been read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
 	if err != nil {
 		return fmt.Errorf("ask gateway: %w", err)
-	}
-	if resp.StatusCode/100 != 2 {
-		var e struct{ Message string }
-		if json.Unmarshal(body, &e) != nil || e.Message == "" {
-			e.Message = fmt.Sprintf("%.200s", body)
-		}
-		return answerError{c.base, resp.StatusCode, e.Message}
 	}
 	if out == nil {
 		return nil
@@ -170,6 +155,35 @@ func (c *adminClient) call(ctx context.Context, method, path string, out any) er
 		return fmt.Errorf("read answer: %w", err)
 	}
 	return nil
+}
+
+// open does one request, and returns the answer if it is a good one.
+func (c *adminClient) open(ctx context.Context, method, path string) (*http.Response, error) {
+	base := strings.TrimSuffix(c.base, "/")
+	if !strings.Contains(base, "://") {
+		base = "http://" + base // as gateway.yaml has it
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask gateway: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask gateway at %s (is it running, and is --admin right?): %w", c.base, err)
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }() // it has been read
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("ask gateway: %w", err)
+	}
+	var e struct{ Message string }
+	if json.Unmarshal(body, &e) != nil || e.Message == "" {
+		e.Message = fmt.Sprintf("%.200s", body)
+	}
+	return nil, answerError{c.base, resp.StatusCode, e.Message}
 }
 
 // An answerError is what a gateway says where it does not do what it is asked.

@@ -53,7 +53,7 @@ something does not get through.`,
 	fs.StringVar(&f.rest, "rest", "http://127.0.0.1:8080", "HTTP of the gateway, as its clients call it; 'off' for none")
 	f.peers = "all"
 	fs.Var(choice{&f.peers, []string{"all", "any", "none"}}, "peers", "how many of the other stamps have to be reached")
-	outputFlag(cmd, &f.output, outputText, outputJSON)
+	outputFlag(cmd, &f.output, outputText, outputJSON, outputYAML)
 	fs.DurationVar(&f.timeout, "timeout", time.Minute, "how long all of it may take")
 	return cmd
 }
@@ -91,7 +91,7 @@ func (f *probeFlags) event(ctx context.Context) ([]probeResult, error) {
 	began := time.Now()
 	id, err := canary.Publish(ctx, f.nats, f.creds)
 	if err != nil {
-		return []probeResult{{Part: "nats", To: f.nats, Needed: true, Detail: err.Error(), See: gateway.See(gateway.CodePort)}}, nil
+		return []probeResult{{Part: "nats", To: f.nats, Needed: true, Detail: err.Error(), See: gateway.See(gateway.CodePort)}}, nil //nolint:nilerr // it is what was found
 	}
 	published := time.Since(began).Seconds()
 	is, asked, err := f.follow(ctx, id)

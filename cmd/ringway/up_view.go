@@ -76,6 +76,20 @@ func (v *view) ready(stamps []demo.StampInfo, after time.Duration) {
 	for line := range strings.Lines(b.String()) {
 		v.say("  " + strings.TrimRight(line, "\n"))
 	}
+	if url := console(stamps); url != "" {
+		v.say("console, for a browser: " + url)
+	}
+}
+
+// console returns the pages of a control plane's gateway, which all others tell
+// how they are.
+func console(stamps []demo.StampInfo) string {
+	for _, s := range stamps {
+		if s.Control && s.Admin != "" {
+			return s.Admin + "/console/"
+		}
+	}
+	return ""
 }
 
 // kind says what a stamp is.

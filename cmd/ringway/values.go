@@ -94,27 +94,33 @@ type egressValues struct {
 }
 
 func newValuesCommand() *cobra.Command {
-	var file, stamp, output, out string
+	var file, stamp, output, out, flux string
 	cmd := &cobra.Command{
-		Use:   "values [-f FILE] (--stamp STAMP | --out DIR)",
+		Use:   "values [-f FILE] (--stamp STAMP | --out DIR | --flux DIR)",
 		Short: "Print the values of the Helm chart that follow from a topology",
 		Long: `Print the values of the Helm chart that follow from a topology: how many
 replicas, what a hub listens on, who is there already, and where the gateway has
 to get, for its network policy. With --out they are written for every stamp, to
 DIR/STAMP/topology-values.yaml, and beside them stamp.yaml with the stamp's name,
 geo and ring, for what rolls releases out ring by ring. Values of one's own come
-after these.`,
+after these. With --flux the whole rollout is written, for Flux in one cluster that
+reaches all: a Kustomization for each ring, in order, and a HelmRelease for each
+stamp.`,
 		Example: `  ringway topology values -f topology.yaml --stamp eu-1 > values.yaml
   helm install ringway charts/ringway -f values.yaml --set-file topology.inline=topology.yaml
-  ringway topology values -f topology.yaml --out stamps`,
+  ringway topology values -f topology.yaml --out stamps
+  ringway topology values -f topology.yaml --flux flux`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if (stamp == "") == (out == "") {
-				return usageError{errors.New("give --stamp or --out, and not both")}
+			if n := len(slices.DeleteFunc([]string{stamp, out, flux}, func(s string) bool { return s == "" })); n != 1 {
+				return usageError{errors.New("give --stamp, --out or --flux, and one of them")}
 			}
 			mesh, err := readMesh(file)
 			if err != nil {
 				return err
+			}
+			if flux != "" {
+				return writeFluxOf(mesh, file, flux)
 			}
 			if out != "" {
 				return writeAllValues(mesh, out)
@@ -137,6 +143,7 @@ after these.`,
 	fileFlag(cmd, &file)
 	cmd.Flags().StringVar(&stamp, "stamp", "", "stamp whose values are printed")
 	cmd.Flags().StringVar(&out, "out", "", "folder to which those of every stamp are written")
+	cmd.Flags().StringVar(&flux, "flux", "", "folder to which objects of Flux are written")
 	outputFlag(cmd, &output, outputYAML, outputJSON)
 	return cmd
 }

@@ -22,9 +22,25 @@ func TestExampleValuesAreUpToDate(t *testing.T) {
 	require.NoError(t, err)
 	if os.Getenv("UPDATE") != "" {
 		require.NoError(t, writeAllValues(mesh, filepath.Join(dir, "stamps")))
+		require.NoError(t, writeFluxOf(mesh, filepath.Join(dir, "topology.yaml"), filepath.Join(dir, "flux")))
 	}
 	want := t.TempDir()
 	require.NoError(t, writeAllValues(mesh, want))
+	require.Equal(t, 2*len(mesh.Stamps), sameFiles(t, want, filepath.Join(dir, "stamps")))
+	want = t.TempDir()
+	require.NoError(t, writeFluxOf(mesh, filepath.Join(dir, "topology.yaml"), want))
+	require.Equal(t, len(mesh.Stamps)+len(mesh.Rings)+1, sameFiles(t, want, filepath.Join(dir, "flux")))
+	entries, err := os.ReadDir(filepath.Join(dir, "stamps"))
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.True(t, !e.IsDir() || mesh.Stamp(topology.StampID(e.Name())) != nil, "there is no stamp %s any more", e.Name())
+	}
+}
+
+// sameFiles requires every file below want to be the same below dir, and returns
+// how many there are.
+func sameFiles(t *testing.T, want, dir string) int {
+	t.Helper()
 	n := 0
 	require.NoError(t, filepath.WalkDir(want, func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -35,17 +51,12 @@ func TestExampleValuesAreUpToDate(t *testing.T) {
 		require.NoError(t, err)
 		text, err := os.ReadFile(file) //nolint:gosec // of this test
 		require.NoError(t, err)
-		got, err := os.ReadFile(filepath.Join(dir, "stamps", rel)) //nolint:gosec // of this repository
+		got, err := os.ReadFile(filepath.Join(dir, rel)) //nolint:gosec // of this repository
 		require.NoError(t, err)
 		require.Equal(t, string(text), string(got), "%s: run UPDATE=1 go test ./cmd/ringway -run ExampleValues", rel)
 		return nil
 	}))
-	require.Equal(t, 2*len(mesh.Stamps), n)
-	entries, err := os.ReadDir(filepath.Join(dir, "stamps"))
-	require.NoError(t, err)
-	for _, e := range entries {
-		require.True(t, !e.IsDir() || mesh.Stamp(topology.StampID(e.Name())) != nil, "there is no stamp %s any more", e.Name())
-	}
+	return n
 }
 
 // TestTheChartWritesWhatTheGatewayReads: the gateway.yaml of every rendered

@@ -46,6 +46,7 @@ type Config struct {
 	// Planes returns the planes that are known, by stamp.
 	Planes  func(ctx context.Context) (any, error)
 	Metrics http.Handler //
+	Console http.Handler // the pages for people, below /console/; nil for none
 	Monitor http.Handler // the NATS servers' own pages, below /nats/; nil for none
 }
 
@@ -85,6 +86,10 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /events/dlq", s.letters(s.list))
 	mux.HandleFunc("GET /events/dlq/{number}", s.letters(s.show))
 	mux.HandleFunc("POST /events/dlq/{number}/replay", s.letters(s.replay))
+	if s.cfg.Console != nil {
+		mux.Handle("/console/", s.cfg.Console)
+		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
+	}
 	if s.cfg.Monitor != nil {
 		mux.Handle("GET /nats/", http.StripPrefix("/nats", s.cfg.Monitor))
 	}

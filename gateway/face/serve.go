@@ -11,6 +11,9 @@ import (
 	"github.com/ringway/ringway/topology"
 )
 
+// HeaderStamp is on the answer to /nginx-health, and says whose gateway it is.
+const HeaderStamp = "Ringway-Stamp"
+
 const headerToken = "X-Token" //nolint:gosec // a name
 
 const saysOrigin = "a page of another site may not ask for this"
@@ -38,6 +41,7 @@ func (f *Face) serve(w http.ResponseWriter, r *http.Request) {
 	case kindHealth:
 		defer f.count(w, p.kind, time.Now())
 		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set(HeaderStamp, string(f.cfg.Me))
 		_, _ = w.Write([]byte("healthy\n")) // whoever asked may be gone
 	case kindName, kindNone:
 		defer f.count(w, kindNone, time.Now())

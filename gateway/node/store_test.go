@@ -44,11 +44,12 @@ func TestFullStoreIsSeen(t *testing.T) {
 	require.NoError(t, a.ProbeStore())
 
 	require.NoError(t, s.Purge(t.Context()))
-	a.capture(1)
+	// What is published before the server has counted that is dropped, too.
 	require.Eventually(t, func() bool {
+		a.capture(1)
 		info, err := s.Info(t.Context())
-		return err == nil && info.State.Msgs == 1
-	}, long, 5*time.Millisecond, "it stores again")
+		return err == nil && info.State.Msgs > 0
+	}, long, 50*time.Millisecond, "it stores again")
 }
 
 // TestDamagedDescriptionIsSeen: a file of a stream is damaged while the server

@@ -56,6 +56,75 @@ func dependenciesAreArgued(t *testing.T, tr *tree) {
 	}
 }
 
+// toolsAreArgued compares the go.mod of every tool with docs/dependencies.md, which
+// names its direct dependencies in rows that begin with the tool.
+func toolsAreArgued(t *testing.T, tr *tree) {
+	argued := map[string]bool{}
+	for line := range strings.Lines(tr.doc(t, "docs/dependencies.md")) {
+		if tool, rest, ok := strings.Cut(strings.TrimPrefix(line, "| "), " | "); ok && strings.HasPrefix(tool, "tools/") {
+			modules, _, _ := strings.Cut(rest, " | ")
+			for _, m := range found("`([^`]+)`", modules) {
+				argued[tool+" "+m] = true
+			}
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(tr.root, "tools", "*", "go.mod"))
+	require.NoError(t, err)
+	all := "" // what any of them requires, direct or not
+	for _, file := range files {
+		tool := "tools/" + filepath.Base(filepath.Dir(file))
+		mod := tr.doc(t, tool+"/go.mod")
+		for _, m := range found(`(?m)^(?:require)?\s+([a-z0-9.]+\.[a-z]+/\S+) v\S+$`, mod) {
+			if !argued[tool+" "+m] {
+				t.Errorf("docs/dependencies.md has no row | %s | `%s` |", tool, m)
+			}
+		}
+		for _, m := range found(`(?m)^(?:require)?\s+([a-z0-9.]+\.[a-z]+/\S+) v`, mod) {
+			all += tool + " " + m + "\n"
+		}
+	}
+	for row := range argued {
+		if !strings.Contains(all, row+"\n") {
+			t.Errorf("docs/dependencies.md argues for %s, which is not required there", row)
+		}
+	}
+}
+
+// targetsAreTold wants every target of the Makefile that `make help` lists in
+// CONTRIBUTING.md.
+func targetsAreTold(t *testing.T, tr *tree) {
+	told := tr.doc(t, "CONTRIBUTING.md")
+	for _, target := range found(`(?m)^([a-z0-9-]+):.*## `, tr.doc(t, "Makefile")) {
+		if !regexp.MustCompile("`make " + target + `\b`).MatchString(told) {
+			t.Errorf("CONTRIBUTING.md does not tell of make %s", target)
+		}
+	}
+}
+
+// documentsAreIndexed wants every page of docs in docs/README.md, which is the menu
+// of the site, or, of a folder within docs, at least in another page of docs.
+func documentsAreIndexed(t *testing.T, tr *tree) {
+	linked := map[string]bool{}
+	for _, pattern := range []string{"docs/*.md", "docs/*/*.md"} {
+		files, err := filepath.Glob(filepath.Join(tr.root, filepath.FromSlash(pattern)))
+		require.NoError(t, err)
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, link := range found(`\]\(([^)\s#]+\.md)(?:#[^)]*)?\)`, string(b)) {
+				to := filepath.Join(filepath.Dir(file), filepath.FromSlash(link))
+				top := filepath.Dir(to) == filepath.Join(tr.root, "docs")
+				linked[to] = linked[to] || to != file && (!top || filepath.Base(file) == "README.md")
+			}
+		}
+		for _, file := range files {
+			if filepath.Base(file) != "README.md" && !linked[file] {
+				t.Errorf("%s is not in docs/README.md: put it under who reads it", file)
+			}
+		}
+	}
+}
+
 // linksResolve looks at every link of every document that does not lead
 // elsewhere.
 func linksResolve(t *testing.T, tr *tree) {

@@ -37,15 +37,16 @@ var imports = map[string][]string{
 	"bridge/pull":       {"bridge", "internal/jstream", "topology"},
 
 	// The process: the only place where things meet.
-	"gateway/node":  {"auth", "topology"},
-	"gateway/admin": {"bridge/deadletter"},
-	"gateway/face":  {"bridge/call", "bridge/tunnel", "topology"},
-	"gateway/otlp":  {"bridge/trace"},
+	"gateway/node":    {"auth", "topology"},
+	"gateway/admin":   {"bridge/deadletter"},
+	"gateway/console": {},
+	"gateway/face":    {"bridge/call", "bridge/tunnel", "topology"},
+	"gateway/otlp":    {"bridge/trace"},
 	"gateway": {
 		"auth", "auth/keystore",
 		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox",
 		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/trace", "bridge/tunnel",
-		"gateway/admin", "gateway/face", "gateway/node", "gateway/otlp",
+		"gateway/admin", "gateway/console", "gateway/face", "gateway/node", "gateway/otlp",
 		"internal/run",
 		"topology",
 	},
@@ -88,13 +89,14 @@ var inTests = map[string][]string{
 	"topology/schema": {"internal/yamlfile"},
 	"gateway":         {"internal/demo", "internal/federation", "test/fed", "test/keptn"},
 	"bridge/pull":     {"test/keptn"},
+	"gateway/console": {"bridge/inbox", "bridge/plane", "gateway"},
 	"cmd/ringway":     {"test/fed"},
 	"auth":            {"auth/keystore"},
 	"test/bench":      {"bridge", "gateway", "internal/federation", "topology"},
 	"test/chaos":      {"auth/keystore", "bridge", "gateway", "internal/crash", "test/fed", "topology"},
 	"test/keptn":      {"gateway", "test/fed", "topology"},
 	"test/load":       {"gateway", "internal/federation", "topology"},
-	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge/takeover", "bridge/tunnel", "bridge", "gateway", "internal/demo", "test/keptn", "topology"},
+	"test/e2e":        {"auth", "auth/keystore", "bridge/inbox", "bridge/journal", "bridge/takeover", "bridge/tunnel", "bridge", "gateway", "internal/demo", "test/keptn", "topology"},
 }
 
 // An outsider is a package that is not ours and that only some of ours may

@@ -45,7 +45,7 @@ func byHTTP(
 	if edit != nil {
 		text = edit(text)
 	}
-	f := fed.New(t, text, append(options, func(o *gateway.Options) {
+	f := fed.New(t, text, append([]func(*gateway.Options){func(o *gateway.Options) {
 		o.ControlPlanes = map[string]gateway.ControlPlane{"keptn": {TokenFile: token}}
 		o.Pull.Interval, o.Pull.Settle = 20*time.Millisecond, 300*time.Millisecond
 		o.Pull.Types = nil
@@ -54,7 +54,7 @@ func byHTTP(
 				o.Pull.Types = append(o.Pull.Types, prefix+task+"."+kindTrig)
 			}
 		}
-	})...)
+	}}, options...)...)
 	// Keptn runs longer than the federation, which looks for what is left open.
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	return f, c
@@ -77,6 +77,28 @@ func TestControlPlaneByHTTP(t *testing.T) {
 	require.Equal(t, map[string]int{"production": 1}, stages(second))
 	require.Len(t, f.Status("control").Polled, 1)
 	require.Empty(t, f.Status("control").Polled[0].Err)
+}
+
+// TestControlPlaneByHTTPPollsWhatPlanesSubscribeTo: no type is named, and planes
+// of other stamps, of which one comes later, get what they subscribe to.
+func TestControlPlaneByHTTPPollsWhatPlanesSubscribeTo(t *testing.T) {
+	f, c := byHTTP(t, 1, nil, nil, func(o *gateway.Options) {
+		o.Pull.Types, o.Planes.Behalf, o.Planes.Announce = nil, 10*time.Millisecond, 100*time.Millisecond
+	})
+	var topics []string
+	for _, s := range shop().Stages {
+		for _, task := range s.Tasks {
+			topics = append(topics, prefix+task+"."+kindTrig)
+		}
+	}
+	topic := strings.Join(topics, ",")
+	first := topicPod(t, f, "first", topic, nil)
+	shkeptncontext := c.Post(t, Trigger("sockshop", "dev", "carts", "delivery", nil))
+	require.Eventually(t, func() bool { return stages(first)["hardening"] == 2 }, fed.Patience, 10*time.Millisecond)
+	second := topicPod(t, f, "second", topic, nil)
+	requireOnce(t, c, shop(), shkeptncontext)
+	require.Equal(t, map[string]int{"dev": 2, "hardening": 2}, stages(first))
+	require.Equal(t, map[string]int{"production": 1}, stages(second))
 }
 
 // plain leaves no connection open.

@@ -47,8 +47,14 @@ func federation(t *testing.T) (*fed.Fed, *ControlPlane) {
 // that all stamps have.
 func pod(t *testing.T, f *fed.Fed, stamp topology.StampID, work func(context.Context, Event) map[string]any) *Pod {
 	t.Helper()
+	return topicPod(t, f, stamp, "sh.keptn.event.*.triggered", work)
+}
+
+// topicPod is pod with topics.
+func topicPod(t *testing.T, f *fed.Fed, stamp topology.StampID, topic string, work func(context.Context, Event) map[string]any) *Pod {
+	t.Helper()
 	p := &Pod{Work: work, Distributor: Distributor{
-		Clock: quick, PubSubURL: f.Stamp(stamp).URL(), PubSubTopic: "sh.keptn.event.*.triggered", PubSubGroup: "helm-service",
+		Clock: quick, PubSubURL: f.Stamp(stamp).URL(), PubSubTopic: topic, PubSubGroup: "helm-service",
 		DisableRegistration: true,
 	}}
 	Start(t, p)

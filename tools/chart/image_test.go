@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,10 @@ func TestImage(t *testing.T) {
 	c.network(t, "ringway-links", "10.233.0.0/24")
 	pods := startStamps(t, c)
 	control, plane := imagePods["control"], imagePods["plane"]
+	size, err := strconv.Atoi(strings.TrimSpace(c.podman(t, "image", "inspect", "--format", "{{.Size}}", c.image)))
+	require.NoError(t, err)
+	t.Logf("the image has %.1f MB", float64(size)/1e6)
+	require.Less(t, size, 40_000_000)
 
 	cross(t, control[2], plane[1], "event-1")
 	c.podman(t, "pod", "stop", "--time", "30", pods[0])
@@ -102,16 +107,36 @@ func startStamps(t *testing.T, c *containers) []string {
 	return pods
 }
 
+const eventType = "sh.keptn.event.deployment.triggered"
+
 // cross publishes an event at one gateway, and waits for it at another.
 func cross(t *testing.T, from, to, id string) {
 	t.Helper()
-	const subject = "sh.keptn.event.deployment.triggered"
-	in := client(t, to)
-	_, err := fmt.Fprintf(in, "SUB %s helm-service 1\r\nPING\r\n", subject)
+	in := listen(t, to)
+	publish(t, from, id)
+	hear(t, in, id)
+}
+
+// listen subscribes as a plane.
+func listen(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	in := client(t, addr)
+	_, err := fmt.Fprintf(in, "SUB %s helm-service 1\r\nPING\r\n", eventType)
 	require.NoError(t, err)
-	event := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"shipyard","type":%q,"shkeptncontext":"c-1","data":{"project":"p","stage":"dev","service":"s"}}`, id, subject)
-	_, err = fmt.Fprintf(client(t, from), "PUB %s %d\r\n%s\r\nPING\r\n", subject, len(event), event)
+	return in
+}
+
+// publish publishes an event as Keptn does.
+func publish(t *testing.T, addr, id string) {
+	t.Helper()
+	event := fmt.Sprintf(`{"specversion":"1.0","id":%q,"source":"shipyard","type":%q,"shkeptncontext":"c-1","data":{"project":"p","stage":"dev","service":"s"}}`, id, eventType)
+	_, err := fmt.Fprintf(client(t, addr), "PUB %s %d\r\n%s\r\nPING\r\n", eventType, len(event), event)
 	require.NoError(t, err)
+}
+
+// hear waits for an event, and leaves.
+func hear(t *testing.T, in net.Conn, id string) {
+	t.Helper()
 	require.NoError(t, in.SetReadDeadline(time.Now().Add(time.Minute)))
 	lines := bufio.NewReader(in)
 	for {

@@ -63,12 +63,21 @@ func installFlags(t *testing.T, file string) []string {
 
 // everyCase installs a case, lets a pod of it in and removes it.
 func everyCase(t *testing.T, c *cluster, file string) {
-	_, stderr, err := c.helm(t, append([]string{"install", "test", chartDir, "--namespace", "ringway"}, installFlags(t, file)...)...)
+	out, stderr, err := c.helm(t, append([]string{"install", "test", chartDir, "--namespace", "ringway"}, installFlags(t, file)...)...)
 	require.NoError(t, err, stderr)
 	ns, name := "ringway", "test-ringway"
 	if strings.Contains(file, "wide") {
 		ns, name = "federation", "gate"
 	}
+	_, notes, _ := strings.Cut(out, "\nNOTES:\n")
+	notes = strings.TrimSpace(notes)
+	t.Log(notes)
+	require.NotContains(t, notes, "\n\n\n")
+	next := "kubectl -n " + ns + " rollout status statefulset/" + name
+	if !strings.Contains(file, "external") { // which has no test
+		next += "\n  helm -n ringway test test"
+	}
+	require.True(t, strings.HasSuffix(notes, next), notes)
 	set := c.get(t, "/apis/apps/v1/namespaces/"+ns+"/statefulsets/"+name)
 	require.NotNil(t, set)
 	spec := set["spec"].(object)

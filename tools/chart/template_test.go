@@ -171,3 +171,27 @@ func TestPackage(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, 1)
 }
+
+// TestOlderClusters: what an older Kubernetes does not know is left out, and one
+// that is too old is refused.
+func TestOlderClusters(t *testing.T) {
+	for version, stops := range map[string]bool{"1.26.0": false, "1.29.9": false, "1.30.0": true, "1.34.1": true} {
+		for name, file := range cases(t) {
+			t.Run(version+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				out, stderr, err := helm(t, append([]string{"template", "test", chartDir, "--kube-version", version}, flags(t, file)[2:]...)...)
+				require.NoError(t, err, stderr)
+				all := decode(t, out)
+				fitTogether(t, all)
+				for _, o := range all {
+					if set, ok := o.(*appsv1.StatefulSet); ok && name != "external" { // which has it off
+						require.Equal(t, stops, set.Spec.Template.Spec.Containers[0].Lifecycle != nil)
+					}
+				}
+			})
+		}
+	}
+	_, stderr, err := helm(t, append([]string{"template", "test", chartDir, "--kube-version", "1.25.0"}, flags(t, cases(t)["leaf"])[2:]...)...)
+	require.Error(t, err)
+	require.Contains(t, stderr, "requires kubeVersion: >=1.26.0-0")
+}
