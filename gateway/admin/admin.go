@@ -85,7 +85,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /planes", s.planes)
 	mux.HandleFunc("GET /events/dlq", s.letters(s.list))
 	mux.HandleFunc("GET /events/dlq/{number}", s.letters(s.show))
-	mux.HandleFunc("POST /events/dlq/{number}/replay", s.letters(s.replay))
+	mux.HandleFunc("POST /events/dlq/{number}/replay", notForPages(s.letters(s.replay)))
 	if s.cfg.Console != nil {
 		mux.Handle("/console/", s.cfg.Console)
 		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))

@@ -98,7 +98,7 @@ func New(cfg Config) (*Console, error) {
 	c.pages, err = template.New("").Funcs(template.FuncMap{
 		"ago": ago, "since": func(t time.Time) string { return brief(time.Since(t)) }, "left": left, "stamped": stamped, "clock": clock, "length": length, "delay": delayWord, "join": strings.Join,
 		"asset":  func(name string) string { return Prefix + "static/" + name + "?" + c.assets[name].tag },
-		"count":  func(n int, one, many string) string { return plural(n, one, many) },
+		"count":  plural[int],
 		"events": func(n int64) string { return plural(n, "event", "events") },
 		"short":  func(s string) string { return strings.TrimPrefix(s, "sh.keptn.event.") },
 	}).ParseFS(pages, "pages/*.html")
@@ -198,6 +198,7 @@ type view struct {
 	Name   string // of the federation
 	Asked  string // the stamp whose gateway shows it
 	At     time.Time
+	Look   string // names the look that it is made of
 	Data   any
 	code   int // of HTTP; 0 is 200
 }
@@ -244,7 +245,9 @@ func failure(err error) *view {
 }
 
 // about says which federation is shown.
-func (v *view) about(l *look) { v.Name, v.Asked, v.At = l.fed.Name, l.fed.Asked, l.at }
+func (v *view) about(l *look) {
+	v.Name, v.Asked, v.At, v.Look = l.fed.Name, l.fed.Asked, l.at, l.name()
+}
 
 // render executes a template, in turn.
 func (c *Console) render(ctx context.Context, name string, data any) ([]byte, error) {

@@ -227,6 +227,21 @@ func TestLivePageIsToldWhatChanges(t *testing.T) {
 	require.Equal(t, "leaf-1 is down", n.Say)
 }
 
+func TestLivePageIsNotToldWhatItShows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hub("hub-1", "here"), leaf("leaf-1", "up"))
+	for range 3 { // there may be another look in between
+		_, page := w.get(t, "/console/")
+		_, rest, ok := strings.Cut(page, `data-live="/console/live?`)
+		require.True(t, ok)
+		query, _, _ := strings.Cut(rest, `"`)
+		if len(w.follow(t, strings.ReplaceAll(query, "&amp;", "&"))().HTML) == 0 {
+			return
+		}
+	}
+	require.Fail(t, "all of it is told again")
+}
+
 func TestLivePageOfAStamp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, hub("hub-1", "here"), cut())

@@ -86,6 +86,9 @@ func (s *stream) tell(is *look) error {
 		return err
 	}
 	n := news{At: is.at.UTC(), HTML: map[string]string{}}
+	if s.states == nil && s.r.URL.Query().Get("look") == is.name() {
+		s.had = all // the page was made of it
+	}
 	for id, html := range all {
 		if s.had[id] != html {
 			n.HTML[id] = html

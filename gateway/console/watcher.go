@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -27,6 +28,9 @@ type look struct {
 	fed   federation
 	shape Shape
 }
+
+// name names a look, also after the process began anew.
+func (l *look) name() string { return fmt.Sprintf("%d-%d", l.n, l.at.UnixNano()) }
 
 // A watcher asks all stamps, as long as somebody wants to know. It is safe for
 // concurrent use.

@@ -142,7 +142,15 @@ func TestBadInputIsSetAside(t *testing.T) {
 		require.NotEmpty(t, l.Detail)
 	}
 	require.Equal(t, "no-rule", letters[7].Reason)
-	get(t, http.MethodPost, fmt.Sprintf("%s/events/dlq/%d/replay", url, letters[7].Number))
+	again := fmt.Sprintf("%s/events/dlq/%d/replay", url, letters[7].Number)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, again, nil)
+	require.NoError(t, err)
+	req.Header.Set("Origin", "http://stranger.example") // as a browser does for a page
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusForbidden, resp.StatusCode)
+	get(t, http.MethodPost, again)
 }
 
 func get(t *testing.T, method, url string) string {

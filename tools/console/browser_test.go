@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long anything is waited for.
-const patience = 20 * time.Second
+const patience = 40 * time.Second
 
 // A tab is a page of a real Chromium, and what it complained of.
 type tab struct {
@@ -49,7 +49,7 @@ func browser(t *testing.T) context.Context {
 
 // newTab opens one. At the end of the test it must have had nothing to complain
 // of: no error on the console, nothing that the policy of the page forbids.
-func newTab(t *testing.T, in context.Context, width, height int64, dark bool) *tab {
+func newTab(in context.Context, t *testing.T, width, height int64, dark bool) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(in)
 	p := &tab{t: t, ctx: ctx}

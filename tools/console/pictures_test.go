@@ -20,7 +20,7 @@ func TestPictures(t *testing.T) {
 		t.Skip("UPDATE=1 rewrites the pictures of docs/console.md")
 	}
 	in := browser(t)
-	p := newTab(t, in, 1100, 640, false)
+	p := newTab(in, t, 1100, 640, false)
 	p.open(made(t, 300))
 	p.until(isLive, "the page is told what changes")
 	if os.Getenv("SHOTS") == "" {
@@ -38,13 +38,13 @@ func TestPictures(t *testing.T) {
 		{"stamp-narrow", "stamp/emea-hub", 360, 760, true},
 		{"rates", "rates", 1280, 700, false},
 	}
-	p = newTab(t, in, 1280, 800, false)
+	p = newTab(in, t, 1280, 800, false)
 	p.open(url)
 	p.until(`document.querySelector("#stamp-apac-test-1 .word").textContent === "DOWN"`, "the cut is seen")
 	p.until(`/[1-9]/.test(document.querySelector(".spark b").textContent)`, "there are figures")
 	_, keptn := event(t, url, "held")
 	for _, is := range append(pages, picture{"event", "event?id=" + keptn, 1280, 860, false}) {
-		p := newTab(t, in, is.width, is.height, is.dark)
+		p := newTab(in, t, is.width, is.height, is.dark)
 		p.open(url + is.path)
 		if is.name != "event" {
 			p.until(isLive, "the page is told what changes")
