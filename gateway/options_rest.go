@@ -87,7 +87,7 @@ func (o Options) servesREST() bool { return o.Listen.REST != "" && o.Listen.REST
 
 // CompletePaths replaces every path in o by what complete makes of it.
 func (o *Options) CompletePaths(complete func(path string) string) {
-	for _, p := range []*string{&o.Topology, &o.Identity, &o.Data, &o.ExternalCredentials, &o.Rest.Cert, &o.Rest.Key, &o.Rest.Tokens, &o.Rest.TokenReview} {
+	for _, p := range []*string{&o.Topology, &o.Identity, &o.Data, &o.ExternalCredentials, &o.Rest.Cert, &o.Rest.Key, &o.Rest.Tokens, &o.Rest.TokenReview, &o.Tracing.HeadersFile, &o.Tracing.CA} {
 		*p = complete(*p)
 	}
 	targets := map[string]TargetFiles{}

@@ -62,7 +62,8 @@ type Config struct {
 	ReofferAfter time.Duration
 	ReofferTimes int // 0 is 1
 	Replicas     int // of the streams; 0 is 1
-	Trace bridge.Tracer // nil: nothing is traced
+	// Trace gives what is delivered its place in a trace; nil: nothing is traced.
+	Trace bridge.Tracer
 	// Journal is told of the way of each event; nil: nobody is.
 	Journal bridge.Scribe
 	Log     *slog.Logger

@@ -170,8 +170,8 @@ func (t *Tracer) answered(w *way, m *bridge.Moment, now time.Time) {
 // ended makes the span of an event that goes no further.
 func (t *Tracer) ended(w *way, m *bridge.Moment, now time.Time) {
 	s := Span{ID: spanOf(string(m.Step), m.About.ID, string(t.cfg.Me)), Name: string(m.Step), Start: w.last, End: now}
-	switch {
-	case m.Peer == t.cfg.Me || m.Peer == "":
+	switch m.Peer {
+	case t.cfg.Me, "":
 		s.Parent = t.capture(m.About.ID)
 	default:
 		s.Parent = t.store(m.About.ID)

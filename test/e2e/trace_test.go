@@ -218,6 +218,25 @@ func TestTraceOfHeldEvents(t *testing.T) {
 	}, fed.Patience, fed.Patience/1000)
 }
 
+// TestTraceOverReplicas: whichever replica a client publishes at, and whichever is
+// active, the trace is one.
+func TestTraceOverReplicas(t *testing.T) {
+	c := newCollector(t)
+	f := fed.New(t, tripled, c.options(t))
+	plane := f.Tap("wss", triggered, "helm-service")
+	m := nats.NewMsg(triggered)
+	m.Data = event(triggered, "1", "far", traced)
+	m.Header.Set("traceparent", "00-"+strings.ReplaceAll(traced, "-", "")+"-"+publisherID+"-01")
+	nc, err := nats.Connect(f.Replica("control", (f.Active("control")+1)%3).Gateway().ClientURL())
+	require.NoError(t, err)
+	defer nc.Close()
+	require.NoError(t, nc.PublishMsg(m))
+	got := plane.Next()
+	capture := c.one(t, "control", "capture", "1")
+	require.Equal(t, publisherID, capture.parent())
+	require.Contains(t, got.Header.Get("traceparent"), c.one(t, "wss", "deliver", "1").id())
+}
+
 // TestCollectorIsAway: a collector that refuses, and one that is not there, hold
 // nothing up; what has no room is counted.
 func TestCollectorIsAway(t *testing.T) {

@@ -1,7 +1,8 @@
 {{/*
 The alerts, as a list of: name, expression, for, severity, summary. OF stands for
 the labels of the stamp's gateways, with a comma before others. docs/runbooks.md
-has a heading for each.
+has a heading for each. A counter with labels is there only from the first count on,
+which increase() does not see: that it was not there before says it.
 */}}
 {{- define "ringway.alerts" -}}
 {{- $t := .Values.metrics.prometheusRule.thresholds }}
@@ -19,9 +20,9 @@ has a heading for each.
 - [RingwayEventsWait, 'ringway_events_waiting{OF} > {{ int $t.eventsWaiting }}', 15m, warning, '{{`{{ $value }}`}} events wait for a subscriber']
 - [RingwayEventsWaitLong, 'ringway_events_waiting_oldest_seconds{OF} > {{ int $t.waitingSeconds }}', 5m, warning, 'an event has waited for a subscriber for {{`{{ $value | humanizeDuration }}`}}']
 - [RingwayEventsSlow, 'histogram_quantile(0.99, sum by (le, from) (rate(ringway_event_delay_seconds_bucket{OF}[10m]))) > {{ int $t.delaySeconds }}', 15m, warning, 'one event in a hundred from stamp {{`{{ $labels.from }}`}} takes {{`{{ $value | humanizeDuration }}`}} or more']
-- [RingwayDeadLetters, 'increase(ringway_dead_letters_total{OF}[15m]) > 0', 0m, warning, 'events were set aside ({{`{{ $labels.side }}`}}): {{`{{ $labels.reason }}`}}']
+- [RingwayDeadLetters, 'increase(ringway_dead_letters_total{OF}[15m]) > 0 or ringway_dead_letters_total{OF} unless ringway_dead_letters_total{OF} offset 15m', 0m, warning, 'events were set aside ({{`{{ $labels.side }}`}}): {{`{{ $labels.reason }}`}}']
 - [RingwayDeadLettersKept, 'max(ringway_dead_letters{OF}) > {{ int $t.deadLetters }}', 15m, warning, '{{`{{ $value }}`}} dead letters are kept; the oldest go when there are 10000']
-- [RingwayAnswersRefused, 'increase(ringway_task_answers_refused_total{OF}[15m]) > 0', 0m, warning, 'answers of stamp {{`{{ $labels.from }}`}} to tasks were refused: {{`{{ $labels.reason }}`}}']
+- [RingwayAnswersRefused, 'increase(ringway_task_answers_refused_total{OF}[15m]) > 0 or ringway_task_answers_refused_total{OF} unless ringway_task_answers_refused_total{OF} offset 15m', 0m, warning, 'answers of stamp {{`{{ $labels.from }}`}} to tasks were refused: {{`{{ $labels.reason }}`}}']
 - [RingwayEventsLost, 'increase(ringway_capture_lost_total{OF}[15m]) > 0', 0m, critical, 'events that clients published were lost']
 - [RingwayCaptureStuck, 'ringway_capture_waiting{OF} > 0', 2m, critical, '{{`{{ $value }}`}} events that clients of {{`{{ $labels.pod }}`}} published are not stored']
 - [RingwayStoreInTrouble, 'ringway_store_troubles{OF} > 0', 1m, critical, 'streams of {{`{{ $labels.pod }}`}} cannot be written, or are damaged']
@@ -34,10 +35,10 @@ has a heading for each.
 - [RingwayRestartPending, 'ringway_topology_pending{OF} > 0', {{ $t.pendingFor }}, warning, '{{`{{ $value }}`}} changes of the topology wait for a restart of {{`{{ $labels.pod }}`}}']
 - [RingwayRightsRefused, 'increase(ringway_nats_refused_total{OF}[15m]) > 0', 0m, warning, 'NATS refuses gateway {{`{{ $labels.pod }}`}} something that it needs']
 - [RingwayPlanesUnconfirmed, 'ringway_planes_unconfirmed_seconds{OF} > {{ int $t.planesSeconds }}', 1m, warning, 'a control plane has not confirmed a plane of the stamp for {{`{{ $value | humanizeDuration }}`}}']
-- [RingwayPlanesRefused, 'increase(ringway_plane_syncs_total{OF,result="refused"}[15m]) > 0', 5m, warning, 'control plane {{`{{ $labels.control }}`}} refuses to register a plane of the stamp']
+- [RingwayPlanesRefused, 'increase(ringway_plane_syncs_total{OF,result="refused"}[15m]) > 0 or ringway_plane_syncs_total{OF,result="refused"} unless ringway_plane_syncs_total{OF,result="refused"} offset 15m', 5m, warning, 'control plane {{`{{ $labels.control }}`}} refuses to register a plane of the stamp']
 - [RingwayPlanesGone, 'sum by (how) (max by (how, state) (ringway_planes{OF,state="gone"})) > 0', 5m, info, '{{`{{ $value }}`}} planes ({{`{{ $labels.how }}`}}) say nothing any more']
 - [RingwayControlPlaneOutOfReach, 'time() - ringway_pull_last_poll_timestamp_seconds{OF} > {{ int $t.pollSeconds }}', 1m, critical, 'control plane {{`{{ $labels.control }}`}} does not answer']
-- [RingwayControlPlaneRefuses, 'increase(ringway_pull_posts_total{OF,result="refused"}[15m]) > 0', 0m, warning, 'control plane {{`{{ $labels.control }}`}} refuses answers']
+- [RingwayControlPlaneRefuses, 'increase(ringway_pull_posts_total{OF,result="refused"}[15m]) > 0 or ringway_pull_posts_total{OF,result="refused"} unless ringway_pull_posts_total{OF,result="refused"} offset 15m', 0m, warning, 'control plane {{`{{ $labels.control }}`}} refuses answers']
 - [RingwayTunnelErrors, 'sum by (to) (rate(ringway_tunnel_requests_total{OF,result=~"5xx|busy|no-replica|no-route|protocol|replica-lost|stopping|timeout|upstream-failed|upstream-refused"}[10m])) / sum by (to) (rate(ringway_tunnel_requests_total{OF}[10m])) * 100 > {{ int $t.tunnelErrorPercent }}', 10m, warning, '{{`{{ $value | printf "%.0f" }}`}} % of the requests to stamp {{`{{ $labels.to }}`}} fail']
 - [RingwayTracesLost, 'sum by (result) (increase(ringway_trace_spans_total{OF,result=~"dropped|failed"}[15m])) > 0', 15m, info, 'spans of traces are lost ({{`{{ $labels.result }}`}})']
 {{- if gt (int .Values.replicaCount) 1 }}
