@@ -92,6 +92,27 @@ func (n *newcomer) helmTest(t *testing.T, stamp string) string {
 	return all.String()
 }
 
+// steady makes the bridge with an address of the machine keep the hardware address
+// that it has. It would take another one whenever a container comes or goes, and
+// what pods send to the machine were lost until they notice, for half a minute at
+// worst.
+func steady(t *testing.T, addr string) {
+	t.Helper()
+	all, err := net.Interfaces()
+	require.NoError(t, err)
+	for _, i := range all {
+		addrs, _ := i.Addrs() // it may be gone
+		for _, a := range addrs {
+			if strings.HasPrefix(a.String(), addr+"/") {
+				out, err := exec.CommandContext(t.Context(), "ip", "link", "set", "dev", i.Name, "address", i.HardwareAddr.String()).CombinedOutput()
+				require.NoError(t, err, string(out))
+				return
+			}
+		}
+	}
+	require.Fail(t, "no interface has "+addr)
+}
+
 // infra returns the container that has the networks of a pod.
 func (n *newcomer) infra(t *testing.T, pod string) string {
 	t.Helper()

@@ -52,6 +52,7 @@ func TestNewcomer(t *testing.T) {
 	writeFile(t, n.top, fmt.Sprintf(newcomerTopology, keptnAPI(t)))
 	n.run(t, "auth", "init", "--topology", n.top, "--store", n.keys)
 	pods := map[string]string{"control": n.install(t, "control"), "plane": n.install(t, "plane")}
+	steady(t, "10.233.1.1")
 	cross(t, newcomerPods["control"], newcomerPods["plane"], "event-1")
 	t.Logf("an event crosses %s after the first command", time.Since(began).Round(100*time.Millisecond))
 	require.Less(t, time.Since(began), toFirstEvent)
