@@ -10,6 +10,7 @@ const (
 	CodePending   = "RW-103" // a change waits for a restart
 	CodeExpires   = "RW-201" // an identity or a certificate expires
 	CodeRights    = "RW-202" // a right is missing
+	CodeReview    = "RW-203" // the cluster's API does not say whose a token is
 	CodeLink      = "RW-301" // a link is down
 	CodeSilent    = "RW-302" // a stamp does not answer over links that are up
 	CodeName      = "RW-303" // a name has no address

@@ -158,6 +158,7 @@ func (g *Gateway) examine(ctx context.Context) []Finding {
 	e.versions()
 	e.limits()
 	e.rights(ctx)
+	e.review(ctx)
 	e.canaries()
 	e.planes()
 	e.events()

@@ -46,6 +46,21 @@ func (e *exam) names(ctx context.Context) {
 	}
 }
 
+// review looks whether the cluster's API answers whose tokens are that pods show.
+func (e *exam) review(ctx context.Context) {
+	const check = "the cluster's API says whose tokens are"
+	if e.g.face == nil || e.g.opts.Rest.TokenReview == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, namesLimit)
+	defer cancel()
+	if err := e.g.face.TryReview(ctx); err != nil {
+		e.fail(catRights, check, CodeReview, "%v (side: %s)", err, e.s.Stamp)
+		return
+	}
+	e.ok(catRights, check)
+}
+
 // apis returns where the APIs of the control planes of v's stamp are, each
 // address once.
 func apis(v *topology.View) []*url.URL {

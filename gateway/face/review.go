@@ -81,6 +81,19 @@ func (r *reviewer) recall(token string, now time.Time) (is reviewed, holds bool)
 	return is, now.Sub(is.at) < reviewHolds
 }
 
+// TryReview asks the cluster's API for a review, about the token that asks, and
+// returns why that is not answered. It does nothing without Config.Review.
+func (f *Face) TryReview(ctx context.Context) error {
+	if f.review == nil {
+		return nil
+	}
+	_, own, err := f.review.connection()
+	if err == nil {
+		_, err = f.review.ask(ctx, own)
+	}
+	return err
+}
+
 // plane asks whose token it is; empty for nobody who may be let in.
 func (r *reviewer) plane(ctx context.Context, token string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)

@@ -161,7 +161,9 @@ func TestGuessesAreNotAsked(t *testing.T) {
 // let in who was not asked about before, and it counts as no guess.
 func TestNobodyWithoutAnAnswer(t *testing.T) {
 	k, f := reviewing(t, nil)
+	require.NoError(t, f.TryReview(t.Context()))
 	k.fails(http.StatusInternalServerError)
+	require.ErrorContains(t, f.TryReview(t.Context()), k.URL+" answered 500")
 	for range 5 {
 		res, body := ask(t, f.Addr(), line("GET /api/v1/metadata", "X-Token: "+helmToken))
 		require.Equal(t, 503, res.StatusCode, body)
@@ -172,6 +174,7 @@ func TestNobodyWithoutAnAnswer(t *testing.T) {
 	k.write(t, "too old")
 	res, _ := ask(t, f.Addr(), line("GET /api/v1/metadata", "X-Token: "+helmToken))
 	require.Equal(t, 503, res.StatusCode, "our own token is refused")
+	require.ErrorContains(t, f.TryReview(t.Context()), "answered 401")
 	k.write(t, "mine")
 	res, _ = ask(t, f.Addr(), line("GET /api/v1/metadata", "X-Token: "+helmToken))
 	require.Equal(t, 200, res.StatusCode, "it is read for each question")

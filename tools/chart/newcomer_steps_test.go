@@ -3,10 +3,13 @@ package chart
 import (
 	"bytes"
 	"fmt"
+	"html"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,10 +85,32 @@ func (n *newcomer) helmTest(t *testing.T, stamp string) string {
 				all.Write(out)
 				break
 			}
-			require.Less(t, time.Since(began), time.Minute, "%s", out)
+			t.Logf("%s: not yet, after %s:\n%s", stamp, time.Since(began).Round(100*time.Millisecond), out)
+			require.Less(t, time.Since(began), time.Minute)
 		}
 	}
 	return all.String()
+}
+
+// steady makes the bridge with an address of the machine keep the hardware address
+// that it has. It would take another one whenever a container comes or goes, and
+// what pods send to the machine were lost until they notice, for half a minute at
+// worst.
+func steady(t *testing.T, addr string) {
+	t.Helper()
+	all, err := net.Interfaces()
+	require.NoError(t, err)
+	for _, i := range all {
+		addrs, _ := i.Addrs() // it may be gone
+		for _, a := range addrs {
+			if strings.HasPrefix(a.String(), addr+"/") {
+				out, err := exec.CommandContext(t.Context(), "ip", "link", "set", "dev", i.Name, "address", i.HardwareAddr.String()).CombinedOutput()
+				require.NoError(t, err, string(out))
+				return
+			}
+		}
+	}
+	require.Fail(t, "no interface has "+addr)
 }
 
 // infra returns the container that has the networks of a pod.
@@ -117,6 +142,34 @@ func (n *newcomer) within(t *testing.T, cut time.Time, stamp, pattern string, ar
 		}
 		require.Less(t, time.Since(cut), toCause, "%s", out)
 	}
+}
+
+// shows looks at the console of a stamp, as a browser without scripts does, until
+// it says all of this.
+func (n *newcomer) shows(t *testing.T, cut time.Time, stamp string, all ...string) {
+	t.Helper()
+	for {
+		page := n.console(t, stamp)
+		missing := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return strings.Contains(page, s) })
+		if len(missing) == 0 {
+			t.Logf("%s: the console shows it %s after the cut", stamp, time.Since(cut).Round(100*time.Millisecond))
+			return
+		}
+		require.Less(t, time.Since(cut), toCause, "%q are not in\n%s", missing, page)
+	}
+}
+
+func (n *newcomer) console(t *testing.T, stamp string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+newcomerPods[stamp]+":9222/console/", nil)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	page, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode, "%s", page)
+	return html.UnescapeString(string(page))
 }
 
 // keptnAPI serves what stands for Keptn's API, and returns the URL by which pods

@@ -39,7 +39,7 @@ const (
 )
 
 // TestNewcomer follows docs/install.md with the chart's pods, from keys to an
-// event that crosses; then a link is cut, and status and doctor have to say
+// event that crosses; then a link is cut, and status, doctor and console have to say
 // which side, where, why, what waits and what to do, within a minute.
 func TestNewcomer(t *testing.T) {
 	c := startContainers(t)
@@ -52,6 +52,7 @@ func TestNewcomer(t *testing.T) {
 	writeFile(t, n.top, fmt.Sprintf(newcomerTopology, keptnAPI(t)))
 	n.run(t, "auth", "init", "--topology", n.top, "--store", n.keys)
 	pods := map[string]string{"control": n.install(t, "control"), "plane": n.install(t, "plane")}
+	steady(t, "10.233.1.1")
 	cross(t, newcomerPods["control"], newcomerPods["plane"], "event-1")
 	t.Logf("an event crosses %s after the first command", time.Since(began).Round(100*time.Millisecond))
 	require.Less(t, time.Since(began), toFirstEvent)
@@ -66,8 +67,10 @@ func TestNewcomer(t *testing.T) {
 	cut := time.Now()
 	n.within(t, cut, "control", `(?s)plane +DOWN.*\nplane: no leafnode connection from it: .*it dials 10\.233\.0\.10:7422 \(side: plane → control\); 1 events wait for it +see https`, "status")
 	n.within(t, cut, "control", `(?s)× .*plane.*see https`, "doctor")
+	n.shows(t, cut, "control", "plane", "plane → control", "10.233.0.10:7422", "no leafnode connection from it", "errors.md#rw-301")
 	n.within(t, cut, "plane", `(?s)control +DOWN.*\ncontrol: .*10\.233\.0\.10:7422.*side: plane → control`, "status")
 	n.within(t, cut, "plane", `(?s)× .*10\.233\.0\.10:7422.*see https`, "doctor")
+	n.shows(t, cut, "plane", "control", "plane → control", "10.233.0.10:7422", "errors.md#rw-301")
 	n.healLink(t, pods["plane"])
 	hear(t, listen(t, newcomerPods["plane"]), "event-2")
 	t.Logf("the link is whole again, and what waited has arrived")

@@ -11,7 +11,7 @@
 {{- fail "topology.inline and topology.existingConfigMap are both given: one of them must be empty" }}
 {{- end }}
 {{- if not $v.auth.existingSecret }}
-{{- fail "auth.existingSecret is missing: make it by kubectl create secret generic ringway-identity --from-file=FOLDER of `ringway auth issue`" }}
+{{- fail "auth.existingSecret is missing: make Secret ringway-identity by `ringway auth secret --stamp STAMP | kubectl apply -f -`, and name it" }}
 {{- end }}
 {{- if and $v.nats.external.enabled (not $v.nats.external.url) }}
 {{- fail "nats.external.url is missing: give the NATS that clients keep, nats://host:port" }}
