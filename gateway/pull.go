@@ -18,7 +18,7 @@ func (g *Gateway) makePull(c *conns, box letterbook, replicas int, reg prometheu
 	}
 	return pull.New(pull.Config{
 		Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: box, Access: access,
-		View:   func() *topology.View { return g.force.Load().view },
+		View:  func() *topology.View { return g.force.Load().view },
 		Types: g.subscribedTypes, Always: g.opts.Pull.Types, Interval: g.opts.Pull.Interval, Settle: g.opts.Pull.Settle, MaxWait: g.opts.Events.MaxWait,
 		Replicas: replicas, Log: g.log.With("component", "pull"), Metrics: reg,
 	})

@@ -37,12 +37,15 @@ func (g *Gateway) openFace() error {
 	}
 	r := g.opts.Rest
 	g.setCalls(g.planeHandler(), g.pollHandler())
-	var err error
+	proxies, err := r.proxies()
+	if err != nil {
+		return fmt.Errorf("rest.trustedProxies: %w", err)
+	}
 	g.face, err = face.New(face.Config{
 		Me: g.opts.Stamp, Listen: g.opts.Listen.REST, Names: r.Names, Cert: r.Cert, Key: r.Key, NamesTLS: r.NamesTLS,
 		Tokens: r.Tokens, Review: r.review(), Anonymous: r.Anonymous, Tunnel: r.Tunnel,
-		Sources:    func() []netip.Prefix { return g.force.Load().view.Me.Clients.Sources },
-		MaxRequest: r.MaxRequest, Idle: r.IdleTimeout, ClusterDomain: r.ClusterDomain,
+		Sources: func() []netip.Prefix { return g.force.Load().view.Me.Clients.Sources },
+		Proxies: proxies, MaxRequest: r.MaxRequest, Idle: r.IdleTimeout, ClusterDomain: r.ClusterDomain,
 		Calls: g.calls, Control: g.askControl, Targets: g.askTarget,
 		Log: g.log.With("component", "rest"), Metrics: g.reg,
 	})
