@@ -36,10 +36,20 @@ func TestTrustedProxies(t *testing.T) {
 		forwarded []string
 		in        bool
 	}{
-		{[]string{"10.1.2.3"}, true}, {[]string{"10.1.2.3:4711"}, true}, {[]string{"fd00::1"}, true}, {[]string{"[fd00::1]:4711"}, true},
-		{[]string{"[fd00::1]"}, true}, {[]string{"::ffff:10.1.2.3"}, true}, {[]string{"10.1.2.3, 192.168.1.7"}, true},
-		{[]string{"10.1.2.3", "192.168.1.7"}, true}, {[]string{"10.1.2.3, 8.8.8.8"}, false}, {[]string{"10.1.2.3, 8.8.8.8, 192.168.1.7"}, false},
-		{[]string{"10.1.2.3, unknown"}, false}, {[]string{"8.8.8.8"}, false}, {[]string{""}, false}, {nil, false},
+		{[]string{"10.1.2.3"}, true},
+		{[]string{"10.1.2.3:4711"}, true},
+		{[]string{"fd00::1"}, true},
+		{[]string{"[fd00::1]:4711"}, true},
+		{[]string{"[fd00::1]"}, true},
+		{[]string{"::ffff:10.1.2.3"}, true},
+		{[]string{"10.1.2.3, 192.168.1.7"}, true},
+		{[]string{"10.1.2.3", "192.168.1.7"}, true},
+		{[]string{"10.1.2.3, 8.8.8.8"}, false},
+		{[]string{"10.1.2.3, 8.8.8.8, 192.168.1.7"}, false},
+		{[]string{"10.1.2.3, unknown"}, false},
+		{[]string{"8.8.8.8"}, false},
+		{[]string{""}, false},
+		{nil, false},
 	} {
 		want := http.StatusForbidden
 		if c.in {
