@@ -19,9 +19,8 @@ var safe = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
 
 // askControl has a call answered by the control plane that it is for.
 func (g *Gateway) askControl(w http.ResponseWriter, r *http.Request, c call.Call) {
-	client := g.tunnel.Load()
 	cp := controlOf(g.force.Load().view, projectOf(c.Target))
-	if client == nil {
+	if g.tunnel.Load() == nil {
 		face.Answer(w, http.StatusServiceUnavailable, tunnel.ReasonStopping, "gateway of "+string(g.opts.Stamp)+": it has not begun")
 		return
 	}
@@ -40,7 +39,7 @@ func (g *Gateway) askControl(w http.ResponseWriter, r *http.Request, c call.Call
 		}
 		return public(c.Target)
 	}
-	client.Handler(route).ServeHTTP(w, r)
+	g.tunnelTo(route.To).Handler(route).ServeHTTP(w, r)
 }
 
 func noAPI(cp *topology.ControlPlane, service string) string {
@@ -52,12 +51,11 @@ func noAPI(cp *topology.ControlPlane, service string) string {
 
 // upstream is a call.Upstream.
 func (g *Gateway) upstream(cp *topology.ControlPlane, service string) http.RoundTripper {
-	client := g.tunnel.Load()
 	route, ok := g.routeTo(cp, service, false)
-	if client == nil || !ok {
+	if g.tunnel.Load() == nil || !ok {
 		return nil
 	}
-	return client.RoundTripper(route)
+	return g.tunnelTo(route.To).RoundTripper(route)
 }
 
 var _ call.Upstream = (*Gateway)(nil).upstream

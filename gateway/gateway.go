@@ -25,7 +25,6 @@ import (
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/bridge/plane"
 	"github.com/ringway/ringway/bridge/poll"
-	"github.com/ringway/ringway/bridge/tunnel"
 	"github.com/ringway/ringway/gateway/admin"
 	"github.com/ringway/ringway/gateway/console"
 	"github.com/ringway/ringway/gateway/face"
@@ -59,7 +58,7 @@ type Gateway struct {
 	lease    atomic.Pointer[lead.Lease]    // nil: not yet, or one replica
 	catcher  atomic.Pointer[catch.Catcher] // the same
 	rest     rest                          // how far a replica is with its stop
-	tunnel   atomic.Pointer[tunnel.Client] // nil: not yet
+	tunnel   atomic.Pointer[tunnels]       // nil: not yet
 	handlers atomic.Pointer[[]call.Handler]
 	planes   atomic.Pointer[plane.Registry] // nil: not yet
 	routing  atomic.Pointer[knowing]        // nil: not yet

@@ -163,6 +163,10 @@ type Rest struct {
 	// Anonymous lets clients from clients.sources of the stamp use /api without a
 	// token; which plane they are is what the prefix /p/<plane> says.
 	Anonymous bool `yaml:"anonymous"`
+	// TrustedProxies lists addresses and ranges, such as 10.0.3.7 or 10.0.0.0/24, of
+	// proxies that add to X-Forwarded-For where a request comes from. That address
+	// is then held to clients.sources, and wrong tokens count for it alone.
+	TrustedProxies []string `yaml:"trustedProxies"`
 	// Tunnel says who may use /t/<stamp>/<target>/: sources, who connects from
 	// clients.sources; token, who shows a token of rest.tokens as x-token or bearer;
 	// or off.

@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,6 +29,9 @@ func (o Options) validateREST(bad func(key, format string, args ...any)) {
 		bad("rest.tunnel", "token needs rest.tokens or rest.tokenReview")
 	}
 	o.validateReview(bad)
+	if _, err := r.proxies(); err != nil {
+		bad("rest.trustedProxies", "%v", err)
+	}
 	if r.MaxRequest < 0 || r.IdleTimeout < 0 {
 		bad("rest.maxRequest", "%d bytes, or rest.idleTimeout %s, is negative", r.MaxRequest, r.IdleTimeout)
 	}
@@ -80,6 +85,23 @@ func (r Rest) review() *face.Review {
 		return nil
 	}
 	return &face.Review{Folder: r.TokenReview, URL: r.TokenReviewURL, Audience: r.Audience, Accounts: r.Accounts}
+}
+
+// proxies returns TrustedProxies as ranges.
+func (r Rest) proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range r.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, e := netip.ParseAddr(text)
+			if e != nil {
+				return nil, fmt.Errorf("%q is no address and no range", text)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // servesREST reports whether clients are served by HTTP.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -9,11 +8,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ringway/ringway/auth"
 	"github.com/ringway/ringway/bridge/call"
 	"github.com/ringway/ringway/bridge/tunnel"
 	"github.com/ringway/ringway/gateway/face"
-	"github.com/ringway/ringway/internal/run"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -37,60 +34,30 @@ func (g *Gateway) openFace() error {
 	}
 	r := g.opts.Rest
 	g.setCalls(g.planeHandler(), g.pollHandler())
-	var err error
+	proxies, err := r.proxies()
+	if err != nil {
+		return fmt.Errorf("rest.trustedProxies: %w", err)
+	}
 	g.face, err = face.New(face.Config{
 		Me: g.opts.Stamp, Listen: g.opts.Listen.REST, Names: r.Names, Cert: r.Cert, Key: r.Key, NamesTLS: r.NamesTLS,
 		Tokens: r.Tokens, Review: r.review(), Anonymous: r.Anonymous, Tunnel: r.Tunnel,
-		Sources:    func() []netip.Prefix { return g.force.Load().view.Me.Clients.Sources },
-		MaxRequest: r.MaxRequest, Idle: r.IdleTimeout, ClusterDomain: r.ClusterDomain,
+		Sources: func() []netip.Prefix { return g.force.Load().view.Me.Clients.Sources },
+		Proxies: proxies, MaxRequest: r.MaxRequest, Idle: r.IdleTimeout, ClusterDomain: r.ClusterDomain,
 		Calls: g.calls, Control: g.askControl, Targets: g.askTarget,
 		Log: g.log.With("component", "rest"), Metrics: g.reg,
 	})
 	return err
 }
 
-// runHTTP serves HTTP to the clients of the stamp and the targets of the stamp
-// to others, until ctx ends. It has a connection of its own: long bodies do not
-// hold up events.
-func (g *Gateway) runHTTP(ctx context.Context, ready func()) error {
-	nc, err := g.node.ConnectLink("ringway-http", g.credentials(auth.UserFed), nats.ErrorHandler(g.asyncError), nats.IgnoreAuthErrorAbort(), tunnel.ConnectOption())
-	if err != nil {
-		return fmt.Errorf("connect tunnel: %w", err)
-	}
-	defer nc.Close()
-	log := g.log.With("component", "tunnel")
-	client, err := tunnel.NewClient(tunnel.ClientConfig{
-		Me: g.opts.Stamp, Fed: nc, Log: log, Metrics: g.reg,
-		Reachable: func(id topology.StampID) bool { return g.heard(nc, id) },
-	})
-	if err != nil {
-		return err
-	}
-	server, err := tunnel.NewServer(tunnel.ServerConfig{Me: g.opts.Stamp, Fed: nc, Log: log, Metrics: g.reg, Grace: g.opts.StopGrace / 10})
-	if err != nil {
-		return err
-	}
-	g.tunnel.Store(client)
-	var s run.Stack
-	s.Push("tunnel", &keeper{name: "tunnel", run: client.Run, board: g.board, log: g.log})
-	s.Push("targets", run.Func(func(ctx context.Context, ready func()) error { return g.followTargets(ctx, ready, server) }))
-	s.Push("tunnel server", &keeper{name: "tunnel server", run: server.Run, board: g.board, log: g.log})
-	if g.face != nil {
-		s.Push("rest", g.face)
-		defer g.face.Wait() // upgraded connections end with the tunnel
-	}
-	return s.Run(ctx, ready)
-}
-
 // heard reports whether canaries get through to a stamp: then what it does not
 // answer is not for want of a route. A replica that stands by sends none, and
 // asks now.
 func (g *Gateway) heard(nc *nats.Conn, id topology.StampID) bool {
-	if !nc.IsConnected() {
-		return false // the link server restarts
-	}
 	if id == g.opts.Stamp {
 		return true
+	}
+	if !nc.IsConnected() {
+		return false // the link server restarts
 	}
 	for _, l := range g.node.Links() {
 		if l.Peer == id && !l.Up {
@@ -112,7 +79,7 @@ func (g *Gateway) heard(nc *nats.Conn, id topology.StampID) bool {
 
 // askTarget answers a request below /t/.
 func (g *Gateway) askTarget(w http.ResponseWriter, r *http.Request, stamp topology.StampID, target, rest string, strip []string) {
-	client := g.tunnel.Load()
+	client := g.tunnelTo(stamp)
 	v := g.force.Load().view
 	switch {
 	case client == nil:

@@ -22,7 +22,7 @@ const (
 )
 
 // followTargets serves the targets of the topology in force.
-func (g *Gateway) followTargets(ctx context.Context, ready func(), server *tunnel.Server) error {
+func (g *Gateway) followTargets(ctx context.Context, ready func(), t *tunnels) error {
 	const name = "targets"
 	var served *topology.View
 	var read time.Time
@@ -33,7 +33,7 @@ func (g *Gateway) followTargets(ctx context.Context, ready func(), server *tunne
 			return
 		}
 		served, read = v, time.Now()
-		err := errors.Join(server.SetTargets(g.targets(v)), g.unknownTargets(v))
+		err := errors.Join(t.serve(g.targets(v)), g.unknownTargets(v))
 		is := "ok"
 		if err != nil {
 			is = err.Error()

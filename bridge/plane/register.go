@@ -75,7 +75,7 @@ func (r *Registry) settle(ctx context.Context, in Integration, caller string, ho
 		if known != "" {
 			rec.ID, rec.Shown = known, true
 		}
-		rec.Own, rec.Scope, rec.Registered, rec.Seen = own(scope.spread(in.Subscriptions), scope), scope.fingerprint(), now, now
+		rec.Own, rec.Scope, rec.Registered, rec.Seen = own(in.Subscriptions, scope), scope.fingerprint(), now, now
 		if how == NATS && addr != "" {
 			rec.Unready = map[string]time.Time{addr: now}
 		}
@@ -103,9 +103,9 @@ func (r *Registry) settle(ctx context.Context, in Integration, caller string, ho
 		}
 		switch {
 		case len(rec.subscriptions()) == 0:
-			rec.Own = own(scope.spread(in.Subscriptions), scope)
+			rec.Own = own(in.Subscriptions, scope)
 		case !alone: // Keptn passes over what is new; a control plane is told of it
-			rec.Own = append(rec.Own, own(fresh(scope.spread(in.Subscriptions), before, rec.Own), scope)...)
+			rec.Own = append(rec.Own, own(fresh(in.Subscriptions, before, rec.Own), scope)...)
 		}
 		return rec
 	})

@@ -14,6 +14,9 @@ type scope struct {
 	control  *topology.ControlPlane
 	projects []string // empty: every project
 	stages   []string // empty: every stage
+	// sealed says that nothing of another stage comes to the stamp: its gateway
+	// lets nothing in, and no control plane publishes there.
+	sealed bool
 }
 
 // coreServices are the services of a control plane that work for all stages,
@@ -28,7 +31,7 @@ var coreServices = []string{
 func scopesOf(view *topology.View) []scope {
 	var out []scope
 	for _, cp := range view.ControlPlanes {
-		s := scope{control: cp}
+		s := scope{control: cp, sealed: !view.Me.Control}
 		everything := false
 		for _, rule := range view.Stages {
 			if !slices.Contains(rule.Stamps, view.Me.ID) {
@@ -66,22 +69,52 @@ func owned(view *topology.View, cp *topology.ControlPlane, projects []string) (o
 	return out, len(out) > 0
 }
 
+// lifeCycle is where what becomes of projects and services is published.
+var lifeCycle = []string{"sh.keptn.event.project.*.*", "sh.keptn.event.service.*.*"}
+
 // about returns what of s counts for a subscription. What becomes of projects and
-// services is of no stage, and a filter by stages would let nothing of it through.
+// services is of no stage, and to Keptn's clients a filter by stages lets nothing
+// through that has none (contract §2.6). So a subscription to it gets none, and
+// neither does one with wildcards that is about it as well, if the stamp is sealed:
+// where events of all stages are published the filter is what keeps them away.
+// Two subscriptions in the place of one would not do, since NATS gives an event to
+// one of those of a queue group, whatever their subjects.
 func (s scope) about(event string) scope {
-	if bridge.Classify(event) == bridge.KindLifecycle {
+	if bridge.Classify(event) == bridge.KindLifecycle || s.sealed && slices.ContainsFunc(lifeCycle, func(l string) bool { return meet(event, l) }) {
 		s.stages = nil
 	}
 	return s
 }
 
+// meet reports whether any event matches both patterns; the second has no >.
+func meet(a, b string) bool {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i, t := range bs {
+		switch {
+		case i < len(as) && as[i] == ">":
+			return true
+		case i >= len(as) || as[i] != "*" && t != "*" && as[i] != t:
+			return false
+		}
+	}
+	return len(as) == len(bs)
+}
+
+// sealedMark ends the fingerprint of a scope that is sealed.
+const sealedMark = "|sealed"
+
 // fingerprint tells one scope from another; parseScope reads it.
 func (s scope) fingerprint() string {
-	return strings.Join(s.projects, ",") + "|" + strings.Join(s.stages, ",")
+	mark := ""
+	if s.sealed {
+		mark = sealedMark
+	}
+	return strings.Join(s.projects, ",") + "|" + strings.Join(s.stages, ",") + mark
 }
 
 // parseScope reads a fingerprint; ok is false for none.
 func parseScope(text string) (s scope, ok bool) {
+	text, sealed := strings.CutSuffix(text, sealedMark)
 	projects, stages, ok := strings.Cut(text, "|")
 	list := func(text string) []string {
 		if text == "" {
@@ -89,7 +122,7 @@ func parseScope(text string) (s scope, ok bool) {
 		}
 		return strings.Split(text, ",")
 	}
-	return scope{projects: list(projects), stages: list(stages)}, ok
+	return scope{projects: list(projects), stages: list(stages), sealed: sealed}, ok
 }
 
 // move returns the filter of a subscription to event whose plane asked for asked, where was
@@ -148,7 +181,9 @@ func (s scope) of(name string, me topology.StampID) scope {
 func union(scopes []scope) scope {
 	var out scope
 	allProjects, allStages := len(scopes) == 0, len(scopes) == 0
+	out.sealed = len(scopes) > 0
 	for _, s := range scopes {
+		out.sealed = out.sealed && s.sealed
 		out.projects, out.stages = add(out.projects, s.projects...), add(out.stages, s.stages...)
 		allProjects, allStages = allProjects || len(s.projects) == 0, allStages || len(s.stages) == 0
 	}

@@ -36,8 +36,8 @@ func TestScopes(t *testing.T) {
 	mesh, err := topology.Compile(spec)
 	require.NoError(t, err)
 	for stamp, want := range map[topology.StampID][]string{
-		"one":     {"named: a,b|dev,hardening", "rest: |dev,hardening"},
-		"two":     {"named: b|production"},
+		"one":     {"named: a,b|dev,hardening|sealed", "rest: |dev,hardening|sealed"},
+		"two":     {"named: b|production|sealed"},
 		"none":    nil,
 		"control": {"named: |", "rest: |"},
 	} {
@@ -83,33 +83,28 @@ func TestLifeCycleHasNoStage(t *testing.T) {
 	require.Equal(t, Filter{[]string{"a"}, []string{}, []string{}}, s.move(event, was.about(event).narrow(Filter{}), Filter{}, was.fingerprint()))
 }
 
-// TestWildcardsGetTheLifeCycleBesideThem: where their filters get stages.
-func TestWildcardsGetTheLifeCycleBesideThem(t *testing.T) {
-	s := scope{projects: []string{"a"}, stages: []string{"dev"}}
-	const project, service = "sh.keptn.event.project.", "sh.keptn.event.service."
-	for event, want := range map[string][]string{
-		"sh.keptn.>": {project + "*.*", service + "*.*"}, "sh.keptn.event.>": {project + "*.*", service + "*.*"}, ">": {project + "*.*", service + "*.*"},
-		"sh.keptn.event.*.*.finished": {project + "*.finished", service + "*.finished"}, "sh.keptn.*.service.>": {service + "*.*"},
-		"sh.keptn.event.*.delete.>":  {project + "delete.*", service + "delete.*"},
-		"sh.keptn.event.*.triggered": nil, "sh.keptn.event.service.*.*": nil, "sh.keptn.event.dev.>": nil, "sh.keptn.log.>": nil,
-		"sh.keptn.event.*.*.*.*": nil, "sh.keptn.event.deployment.triggered": nil,
+// TestWildcardsSeeTheLifeCycle: in a stamp where nothing of other stages comes.
+func TestWildcardsSeeTheLifeCycle(t *testing.T) {
+	open := scope{projects: []string{"a"}, stages: []string{"dev"}}
+	sealed := open
+	sealed.sealed = true
+	for event, has := range map[string]bool{
+		">": true, "sh.keptn.>": true, "sh.keptn.event.>": true, "sh.keptn.event.*.*.finished": true, "sh.keptn.*.service.>": true,
+		"sh.keptn.event.*.delete.>": true, "sh.keptn.event.*.triggered": false, "sh.keptn.event.dev.>": false, "sh.keptn.log.>": false,
+		"sh.keptn.event.*.*.*.*": false, "sh.keptn.event.deployment.triggered": false, "sh.keptn.event.*": false,
 	} {
-		asked := Subscription{Event: event, Filter: Filter{Services: []string{"carts"}}}
-		all := own(s.spread([]Subscription{asked}), s)
-		require.Equal(t, event, all[0].Event)
-		var got []string
-		for _, l := range all[1:] {
-			got = append(got, l.Event)
-			require.Equal(t, Filter{[]string{"a"}, []string{}, []string{"carts"}}, l.Filter, event)
-			rec := &Record{Asked: Integration{Subscriptions: []Subscription{asked}}, Own: all}
-			require.False(t, rec.surplus(l, s))
-			require.True(t, rec.surplus(l, scope{}))
-			require.False(t, rec.surplus(all[0], scope{}))
+		want := []string{"dev"}
+		if has {
+			want = []string{}
 		}
-		require.Equal(t, want, got, event)
-		require.Len(t, scope{}.spread([]Subscription{asked}), 1, "no stages, nothing hidden")
-		require.Len(t, s.spread([]Subscription{{Event: event, Filter: Filter{Stages: []string{"dev"}}}}), 1, "asked for stages")
+		require.Equal(t, Filter{[]string{"a"}, want, []string{}}, sealed.about(event).narrow(Filter{}), event)
+		require.Equal(t, []string{"dev"}, open.about(event).narrow(Filter{}).Stages, event)
+		asked := Filter{Stages: []string{"hardening"}}
+		require.Equal(t, asked.Stages, sealed.about(event).narrow(asked).Stages, "the plane asks for it")
+		before := open.about(event).narrow(Filter{})
+		require.Equal(t, want, sealed.move(event, before, Filter{}, open.fingerprint()).Stages, "as it was made by an earlier version")
 	}
+	require.Equal(t, open.fingerprint(), union([]scope{open, sealed}).fingerprint())
 }
 
 // TestMove: a filter follows the topology as long as nobody has edited it.

@@ -26,8 +26,7 @@ func (r *Record) asked(s Subscription) (Filter, bool) {
 	}
 	i := slices.IndexFunc(r.Asked.Subscriptions, func(a Subscription) bool { return a.Event == s.Event })
 	if i < 0 {
-		l, ok := r.added(s)
-		return l.Filter, ok
+		return Filter{}, false
 	}
 	return r.Asked.Subscriptions[i].Filter, true
 }
@@ -47,10 +46,6 @@ func (r *Registry) rescope(ctx context.Context, id string) {
 		for i, s := range rec.Own {
 			asked, _ := rec.asked(s)
 			rec.Own[i].Filter = is.move(s.Event, s.Filter, asked, rec.Scope)
-		}
-		rec.Own = slices.DeleteFunc(rec.Own, func(s Subscription) bool { return rec.surplus(s, is) })
-		if rec.How != OnBehalf {
-			rec.Own = append(rec.Own, own(fresh(is.spread(rec.Asked.Subscriptions), rec.Asked.Subscriptions, rec.Own), is)...)
 		}
 		rec.Scope = is.fingerprint()
 		return rec
@@ -212,9 +207,6 @@ func (w *work) register(ctx context.Context) error {
 	subs := []Subscription{}
 	if !w.rec.Shown && !w.rec.registered() {
 		for _, s := range w.rec.Own {
-			if w.rec.surplus(s, w.scope) {
-				continue // another control plane has stages for the stamp
-			}
 			subs = append(subs, Subscription{Event: s.Event, Filter: w.scope.about(s.Event).narrow(s.Filter)})
 		}
 	}
@@ -260,13 +252,6 @@ func (w *work) create(ctx context.Context, subs []Subscription) (Integration, er
 func (w *work) reconcile(ctx context.Context, got Integration, lost bool) error {
 	w.is.ID = got.ID
 	for _, s := range got.Subscriptions {
-		if w.rec.surplus(s, w.scope) {
-			if err := w.api.drop(ctx, got.ID, s.ID); err != nil {
-				return err
-			}
-			w.news = true
-			continue
-		}
 		is := s
 		is.Filter = w.scope.about(s.Event).narrow(s.Filter)
 		if asked, ok := w.rec.asked(s); ok {
@@ -299,7 +284,7 @@ func (w *work) missing(lost bool) []Subscription {
 	var out []Subscription
 	for _, s := range w.was.Subscriptions { // what was made in the Bridge as well
 		switch {
-		case has(w.is.Subscriptions, s.ID), w.rec.surplus(s, w.scope):
+		case has(w.is.Subscriptions, s.ID):
 		case lost && !w.twin(s):
 			out = append(out, s)
 		case !lost && has(w.rec.Own, s.ID):
@@ -308,7 +293,7 @@ func (w *work) missing(lost bool) []Subscription {
 	}
 	for _, s := range w.rec.Own {
 		switch {
-		case w.rec.surplus(s, w.scope), has(w.is.Subscriptions, s.ID), has(out, s.ID), slices.Contains(w.is.Dropped, s.ID), w.twin(s):
+		case has(w.is.Subscriptions, s.ID), has(out, s.ID), slices.Contains(w.is.Dropped, s.ID), w.twin(s):
 		default:
 			out = append(out, s)
 		}

@@ -40,7 +40,7 @@ func (t *Task) write(o Order, now time.Time) ([]written, error) {
 	task := strings.TrimSuffix(t.Type, ".triggered")
 	var out []written
 	if o.Start {
-		w, err := t.event(task+".started", o, data{Message: o.Why}, now)
+		w, err := t.event(idOf(t.ID, task+".started", o.Stamp, o.Source), task+".started", o, data{Message: o.Why}, now)
 		if err != nil {
 			return nil, err
 		}
@@ -50,14 +50,14 @@ func (t *Task) write(o Order, now time.Time) ([]written, error) {
 	if o.Errored {
 		d.Status, d.Result = "errored", "fail"
 	}
-	w, err := t.event(task+".finished", o, d, now)
+	w, err := t.event(idOf(t.ID, task+".finished", o.Stamp, o.Source), task+".finished", o, d, now)
 	return append(out, w), err
 }
 
-func (t *Task) event(typ string, o Order, d data, now time.Time) (written, error) {
+func (t *Task) event(id, typ string, o Order, d data, now time.Time) (written, error) {
 	d.Project, d.Stage, d.Service, d.Labels = t.Project, t.Stage, t.Service, t.Labels
 	e := cloudevents.New()
-	e.SetID(idOf(t.ID, typ, o.Stamp, o.Source))
+	e.SetID(id)
 	e.SetType(typ)
 	e.SetSource(o.Source)
 	e.SetTime(now.UTC())

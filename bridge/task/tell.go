@@ -91,7 +91,10 @@ func (ts *Tasks) tellOf(ctx context.Context, t *Task, stamp topology.StampID, no
 		return err // another, or over
 	}
 	o := Order{Stamp: stamp, Source: sourceOf(stamp), Why: fmt.Sprintf("stamp %s cannot be reached; the task waits for it", stamp)}
-	w, err := t.event(strings.TrimSuffix(t.Type, ".triggered")+kindChanged, o, data{Status: "succeeded", Message: o.Why}, now)
+	typ := strings.TrimSuffix(t.Type, ".triggered") + kindChanged
+	// The id is of the task alone, so that it is stored once also if the process
+	// restarts and then names another stamp.
+	w, err := t.event(idOf(t.ID, typ, "", ""), typ, o, data{Status: "succeeded", Message: o.Why}, now)
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,9 @@ func TestTellsOnce(t *testing.T) {
 	now := time.Now()
 	ts.tell(t.Context(), now)
 	ts.tell(t.Context(), now.Add(time.Hour))
+	// The next process does not know that, and may name another stamp.
+	require.NoError(t, ts.tellOf(t.Context(), ts.open["1"], "b", now.Add(time.Hour)))
+	require.NoError(t, ts.tellOf(t.Context(), ts.open["1"], "c", now.Add(2*time.Hour)))
 	info, err := in.Info(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 1, info.State.Msgs)

@@ -60,6 +60,7 @@ type Client struct {
 	number  uint64           // of the last exchange
 	open    map[uint64]*call // exchanges by their number
 	peers   map[peerKey]*peer
+	beside  *Client // counted with this one; nil: none
 }
 
 // A call is an exchange that this client began.
@@ -91,6 +92,20 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	}
 	c.metrics = newClientMetrics(cfg.Metrics, c.count)
 	return c, nil
+}
+
+// Beside returns a Client like c on another connection, which is run by itself.
+// Its requests are counted with those of c.
+func (c *Client) Beside(fed *nats.Conn) *Client {
+	b := &Client{
+		cfg: c.cfg, name: strings.ToLower(rand.Text()), metrics: c.metrics,
+		open: map[uint64]*call{}, peers: map[peerKey]*peer{},
+	}
+	b.cfg.Fed = fed
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beside = b
+	return b
 }
 
 // Run carries requests until ctx is cancelled, and ends those under way then.
@@ -139,8 +154,12 @@ func (c *Client) turn(on bool) {
 // count returns how many exchanges are open.
 func (c *Client) count() int {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.open)
+	n, b := len(c.open), c.beside
+	c.mu.Unlock()
+	if b != nil {
+		n += b.count()
+	}
+	return n
 }
 
 // begin makes an exchange with stamp to.

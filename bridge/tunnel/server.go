@@ -28,8 +28,10 @@ const (
 
 // ServerConfig is what a Server needs. Me, Fed and Log are required.
 type ServerConfig struct {
-	Me      topology.StampID
-	Fed     *nats.Conn // account FED
+	Me  topology.StampID
+	Fed *nats.Conn // account FED
+	// Only is the one stamp that is served; empty is every one.
+	Only    topology.StampID
 	Targets []Target
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
@@ -82,17 +84,31 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Heartbeat <= 0 {
 		cfg.Heartbeat = heartbeat
 	}
-	s := &Server{
-		cfg: cfg, name: strings.ToLower(rand.Text()), targets: map[string]*upstream{},
-		open: map[uint64]*job{}, clients: map[clientKey]time.Time{},
-		// A number of an earlier life means nothing in this one.
-		number: mrand.Uint64() >> 2, //nolint:gosec // not a secret
-	}
+	s := emptyServer(cfg)
 	if err := s.SetTargets(cfg.Targets); err != nil {
 		return nil, err
 	}
 	s.served = newServed(cfg.Metrics)
 	return s, nil
+}
+
+func emptyServer(cfg ServerConfig) *Server {
+	return &Server{
+		cfg: cfg, name: strings.ToLower(rand.Text()), targets: map[string]*upstream{},
+		open: map[uint64]*job{}, clients: map[clientKey]time.Time{},
+		// A number of an earlier life means nothing in this one.
+		number: mrand.Uint64() >> 2, //nolint:gosec // not a secret
+	}
+}
+
+// Beside returns a Server like s without targets on another connection, for
+// requests of one stamp only. It is run by itself, and counts with s.
+func (s *Server) Beside(fed *nats.Conn, only topology.StampID) *Server {
+	cfg := s.cfg
+	cfg.Fed, cfg.Only, cfg.Targets = fed, only, nil
+	b := emptyServer(cfg)
+	b.served = s.served
+	return b
 }
 
 // SetTargets serves other targets from now on, and reads the files of those that
@@ -152,7 +168,11 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	if err = at.SetPendingLimits(-1, -1); err != nil {
 		return fmt.Errorf("subscribe the tunnel: %w", err)
 	}
-	asks, err := s.cfg.Fed.QueueSubscribe(bridge.HTTPAsksFor(s.cfg.Me), group, func(m *nats.Msg) { s.asked(work, m) })
+	from := bridge.HTTPAsksFor(s.cfg.Me)
+	if s.cfg.Only != "" {
+		from = bridge.HTTPAsk(s.cfg.Me, s.cfg.Only, "*")
+	}
+	asks, err := s.cfg.Fed.QueueSubscribe(from, group, func(m *nats.Msg) { s.asked(work, m) })
 	if err != nil {
 		return fmt.Errorf("subscribe requests of the tunnel: %w", err)
 	}

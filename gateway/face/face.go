@@ -63,6 +63,8 @@ type Config struct {
 	Tunnel    string  // who may use /t/; empty: TunnelSources
 	// Sources are where clients without a token may connect from.
 	Sources func() []netip.Prefix
+	// Proxies are believed what X-Forwarded-For says of where a request comes from.
+	Proxies []netip.Prefix
 
 	MaxRequest    int64         // of a call to Keptn, in bytes; 0 is 5 MiB
 	Idle          time.Duration // how long a read or a write may take; 0 is 30 s

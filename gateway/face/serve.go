@@ -60,7 +60,7 @@ func (f *Face) serveName(w http.ResponseWriter, r *http.Request, service string)
 	switch {
 	case service == "":
 		f.refuse(w, kindName, http.StatusNotFound, reasonNowhere, fmt.Sprintf("host %.100q is no service of Keptn", r.Host))
-	case !f.mayConnect(sourceOf(r.RemoteAddr)):
+	case !f.mayConnect(f.source(r)):
 		f.refuse(w, kindName, http.StatusForbidden, reasonSource, "clients.sources of the stamp do not hold the address of this client")
 	case foreign(r):
 		f.refuse(w, kindName, http.StatusForbidden, reasonOrigin, saysOrigin)
@@ -99,7 +99,7 @@ func shownBy(r *http.Request, bearer bool) (token, header string) {
 
 // admit finds out who asks for the public API, or refuses.
 func (f *Face) admit(w http.ResponseWriter, r *http.Request, p place) (plane string, ok bool) {
-	source := sourceOf(r.RemoteAddr)
+	source := f.source(r)
 	shown, header := shownBy(r, f.review != nil)
 	if (shown == "" || !f.guarded()) && f.cfg.Anonymous && f.mayConnect(source) {
 		if foreign(r) {
@@ -149,7 +149,7 @@ func (f *Face) check(r *http.Request, shown, plane string) (is, refused string) 
 		return "", reasonClosed // nothing can be guessed
 	}
 	now := time.Now()
-	a := attempt{source: counted(sourceOf(r.RemoteAddr))}
+	a := attempt{source: counted(f.source(r))}
 	if plane != "" && f.tokens != nil && f.tokens.has(plane, now) {
 		a.plane = plane
 	}
@@ -233,7 +233,7 @@ func (f *Face) serveTunnel(w http.ResponseWriter, r *http.Request, p place) {
 			return
 		}
 		strip = []string{header}
-	case !f.mayConnect(sourceOf(r.RemoteAddr)):
+	case !f.mayConnect(f.source(r)):
 		f.refuse(w, p.kind, http.StatusForbidden, reasonSource, "clients.sources of the stamp do not hold the address of this client")
 		return
 	case foreign(r):

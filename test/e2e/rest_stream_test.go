@@ -14,7 +14,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ringway/ringway/bridge/tunnel"
 	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/test/fed"
 	"github.com/ringway/ringway/topology"
@@ -140,7 +139,8 @@ func TestRESTFollowsTheTopology(t *testing.T) {
 }
 
 // TestRESTOverALinkRestart: while the link servers of hubs restart, calls are
-// served, or answered that there is no route or nobody to take them.
+// served, or answered that there is no route or nobody to take them; those within
+// a stamp are served.
 func TestRESTOverALinkRestart(t *testing.T) {
 	up := upstream(t, "here", nil)
 	targets := fmt.Sprintf("targets:\n  - {name: up, stamp: hub, url: %q}\n  - {name: up, stamp: control, url: %q}\n", up.URL, up.URL)
@@ -150,8 +150,12 @@ func TestRESTOverALinkRestart(t *testing.T) {
 		all := true
 		for url, target := range at {
 			code, body := fetch(t, url, "x", target, "")
-			require.Contains(t, []int{http.StatusOK, http.StatusServiceUnavailable, tunnel.StatusNoReplica}, code, body)
+			require.Contains(t, []int{http.StatusOK, http.StatusServiceUnavailable, 521}, code, body)
 			all = all && code == http.StatusOK
+		}
+		for _, own := range []topology.StampID{"control", "hub"} {
+			code, body := fetch(t, f.Stamp(own).RESTURL(), "x", "/t/"+string(own)+"/up/x", "")
+			require.Equal(t, http.StatusOK, code, body)
 		}
 		return all
 	}
