@@ -45,6 +45,9 @@ type Config struct {
 	// stamp's clients takes, in bytes; 0 is as long as the local server. A
 	// longer one would cut the leafnode and be lost. nil is always 0.
 	MaxPayload func() int64
+	// Holding says whether an operator has the stamp hold what begins something
+	// new. It is asked often; Heed has a change take effect at once. nil is never.
+	Holding func() bridge.Holding
 	// Sinks get a copy of what they want, before the stamp's clients. nil is
 	// none.
 	Sinks []bridge.Sink
@@ -94,6 +97,9 @@ func (c *Config) setDefaults() {
 	c.Replicas = max(c.Replicas, 1)
 	if c.Ready == nil {
 		c.Ready = func(string) (bool, string) { return true, "" }
+	}
+	if c.Holding == nil {
+		c.Holding = func() bridge.Holding { return bridge.Holding{} }
 	}
 	if c.Subscribers == nil {
 		c.Subscribers = func(string) []Subscriber { return nil }
