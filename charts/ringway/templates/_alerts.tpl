@@ -19,6 +19,7 @@ which increase() does not see: that it was not there before says it.
 - [RingwayOutboxOld, 'ringway_outbox_held_seconds{OF} > {{ int $t.outboxSeconds }}', 1m, warning, 'events for stamp {{`{{ $labels.to }}`}} have been held for {{`{{ $value | humanizeDuration }}`}}']
 - [RingwayEventsWait, 'ringway_events_waiting{OF} > {{ int $t.eventsWaiting }}', 15m, warning, '{{`{{ $value }}`}} events wait for a subscriber']
 - [RingwayEventsWaitLong, 'ringway_events_waiting_oldest_seconds{OF} > {{ int $t.waitingSeconds }}', 5m, warning, 'an event has waited for a subscriber for {{`{{ $value | humanizeDuration }}`}}']
+- [RingwayFrozen, 'ringway_holding{OF} > 0', {{ $t.frozenFor }}, warning, 'an operator has the stamp hold what begins something new ({{`{{ $labels.mode }}`}})']
 - [RingwayEventsSlow, 'histogram_quantile(0.99, sum by (le, from) (rate(ringway_event_delay_seconds_bucket{OF}[10m]))) > {{ int $t.delaySeconds }}', 15m, warning, 'one event in a hundred from stamp {{`{{ $labels.from }}`}} takes {{`{{ $value | humanizeDuration }}`}} or more']
 - [RingwayDeadLetters, 'increase(ringway_dead_letters_total{OF}[15m]) > 0 or ringway_dead_letters_total{OF} unless ringway_dead_letters_total{OF} offset 15m', 0m, warning, 'events were set aside ({{`{{ $labels.side }}`}}): {{`{{ $labels.reason }}`}}']
 - [RingwayDeadLettersKept, 'max(ringway_dead_letters{OF}) > {{ int $t.deadLetters }}', 15m, warning, '{{`{{ $value }}`}} dead letters are kept; the oldest go when there are 10000']
