@@ -134,6 +134,10 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
+	orders, err := g.openHold(c)
+	if err != nil {
+		return err
+	}
 	polls, err := g.makePoll(c)
 	if err != nil {
 		return err
@@ -157,6 +161,7 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 		name string
 		run  func(context.Context, func()) error
 	}{
+		{"orders", orders.Run},
 		{"tasks", p.tasks.Run},
 		{"pull", p.pull.Run},
 		{"inbox", p.inbox.Run},
@@ -205,6 +210,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 		Send:   func(ctx context.Context, o task.Offer) error { return p.outbox.Send(ctx, outbox.Offer(o)) },
 		Away:   func(s topology.StampID) bool { return p.outbox.Away(s) },
 		Silent: func(s topology.StampID) bool { return p.outbox.Away(s) || g.unheard(p.asker, s) }, TellAfter: g.opts.Events.TellAfter,
+		Frozen: func(s topology.StampID) bool { return frozen(p.asker, s) },
 		LetGo: func(ctx context.Context, triggered string) bool {
 			return p.outbox.NoAnswer(ctx, triggered) && p.inbox.LetGo(ctx, triggered)
 		},
@@ -216,6 +222,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	p.inbox, err = inbox.New(inbox.Config{
 		Me: me, Fed: c.fed, Relay: c.relay, Deliver: c.deliver, Interest: g.node.Interest, Router: g.Router, DeadLetters: letters, Journal: g.scribe(), Trace: g.tracer(), Gate: p.tasks, Sinks: sinks,
 		MaxPayload:  c.external.maxPayload,
+		Holding:     g.holding,
 		Subscribers: subscribers, Ready: g.planesReady, Unanswered: func(triggered string) bool { return p.outbox.Unanswered(triggered) },
 		Window: g.opts.Events.Window, MaxWait: g.opts.Events.MaxWait, MaxWaiting: g.opts.Events.MaxWaiting,
 		MaxWaitingBytes: g.opts.Events.MaxWaitingBytes, DoubtTime: g.opts.Events.DoubtTime,
@@ -258,6 +265,7 @@ func (g *Gateway) makeCanary(c *conns, p *parts, reg prometheus.Registerer) erro
 	p.answer, err = canary.NewAnswerer(canary.AnswerConfig{
 		Me: g.opts.Stamp, Fed: c.fed, Version: Version(), Log: g.log.With("component", "canary"),
 		Hash: func() string { return g.force.Load().view.Hash },
+		Hold: func() string { return g.holding().Why() },
 		Store: func(ctx context.Context) error {
 			_, err := js.Stream(ctx, inbox.StreamIn)
 			return err

@@ -25,6 +25,7 @@ const (
 	CodeWaiting   = "RW-401" // events that nobody takes
 	CodeIdle      = "RW-402" // planes that get no events
 	CodeLetters   = "RW-403" // dead letters
+	CodeHeld      = "RW-405" // an operator holds events
 	CodeControl   = "RW-404" // a control plane does not answer
 )
 

@@ -279,21 +279,6 @@ func idle(v *topology.View, event string, stages []string) string {
 	return ""
 }
 
-func (e *exam) events() {
-	const taken, letters = "somebody takes every event", "no event was set aside"
-	n := len(e.found)
-	for _, w := range e.s.Waiting {
-		e.warn(catEvents, taken, CodeWaiting, "%d of %s wait, the oldest for %s: %s", w.Count, w.Subject,
-			e.now.Sub(w.Oldest).Round(time.Second), w.Reason)
-	}
-	e.note(n, catEvents, taken)
-	if n := e.s.DeadLetters; n != nil && *n > 0 {
-		e.warn(catEvents, letters, CodeLetters, "%d dead letters: ringway events dlq list --admin %s", *n, e.g.AdminURL())
-	} else if n != nil {
-		e.ok(catEvents, letters)
-	}
-}
-
 // dialled returns what this stamp dials, as it is known here.
 func (e *exam) dialled() []dial {
 	v := e.f.view

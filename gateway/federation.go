@@ -41,10 +41,11 @@ type StampReport struct {
 	Stamp    topology.StampID `json:"stamp"`
 	Geo      topology.Geo     `json:"geo"`
 	Ring     topology.Ring    `json:"ring"`
-	Way      string           `json:"way"`           // here, up, down or unknown
-	Via      string           `json:"via"`           // how it takes part: hub, gateway, leaf:7422 or wss:443
-	Answered bool             `json:"answered"`      // the status below is its own, of now
-	Err      string           `json:"err,omitempty"` // why it did not answer
+	Way      string           `json:"way"`               // here, up, down or unknown
+	Via      string           `json:"via"`               // how it takes part: hub, gateway, leaf:7422 or wss:443
+	Control  bool             `json:"control,omitempty"` // it has a control plane
+	Answered bool             `json:"answered"`          // the status below is its own, of now
+	Err      string           `json:"err,omitempty"`     // why it did not answer
 	Took     float64          `json:"took,omitempty"`
 
 	// Canary is how events last got through to it: from us, or from a stamp

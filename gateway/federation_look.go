@@ -24,7 +24,7 @@ type look struct {
 func (l look) report(s *topology.Stamp) StampReport {
 	h := l.all[s.ID]
 	r := StampReport{
-		Stamp: s.ID, Geo: s.Geo, Ring: s.Ring, Via: l.via(s), Answered: h.status != nil, Took: h.took.Seconds(),
+		Stamp: s.ID, Geo: s.Geo, Ring: s.Ring, Via: l.via(s), Control: s.Control, Answered: h.status != nil, Took: h.took.Seconds(),
 		Canary: l.canary(s.ID), Outbox: l.heldFor(s.ID), Clock: h.clock.Seconds(), Causes: []Cause{}, Status: h.status,
 	}
 	if h.err != nil {
@@ -239,7 +239,11 @@ func (l look) silentSince(id topology.StampID) time.Time {
 func ownCauses(s *Status) []Cause {
 	out := make([]Cause, 0, len(s.Causes))
 	for _, text := range s.Causes {
-		out = append(out, Cause{Side: string(s.Stamp), Reason: text})
+		c := Cause{Side: string(s.Stamp), Reason: text}
+		if h := s.Hold.causes(); len(h) > 0 && h[0] == text {
+			c.Code, c.Since = CodeHeld, s.Hold.Since
+		}
+		out = append(out, c)
 	}
 	return out
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/ringway/ringway/bridge/catch"
 	"github.com/ringway/ringway/bridge/ctl"
 	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/bridge/hold"
 	"github.com/ringway/ringway/bridge/journal"
 	"github.com/ringway/ringway/bridge/lead"
 	"github.com/ringway/ringway/bridge/plane"
@@ -53,6 +54,8 @@ type Gateway struct {
 	bridge  atomic.Pointer[parts]
 	poll    atomic.Pointer[poll.Server] // nil: not yet
 	letters atomic.Pointer[deadletter.Box]
+	hold    atomic.Pointer[hold.Keeper] // nil: not yet
+	level   levelSwitch
 	// troubles of the store as last looked at; nil: not yet
 	troubles atomic.Pointer[[]node.StoreTrouble]
 	damaged  atomic.Pointer[[]string]      // what was wrong with it at the start
@@ -87,7 +90,9 @@ func New(o Options, log *slog.Logger) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: o, log: log, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now(), relinkDue: make(chan struct{}, 1)}
+	g := &Gateway{opts: o, reg: prometheus.NewRegistry(), board: newBoard(), since: time.Now(), relinkDue: make(chan struct{}, 1)}
+	g.level.configured = o.Log.Level
+	g.log = g.level.logger(log)
 	g.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.metrics = newMetrics(g.reg)
 	g.openJournal()
@@ -135,6 +140,8 @@ func (g *Gateway) listen() error {
 		},
 		Federation: func(ctx context.Context) any { return g.Federation(ctx) },
 		Examine:    func(ctx context.Context, all bool) any { return g.Examine(ctx, all) },
+		Support:    func() any { return g.Support() },
+		Order:      func(ctx context.Context, body []byte) (any, error) { return g.Order(ctx, body) },
 		Cross:      func(ctx context.Context, id string) (any, error) { return g.Cross(ctx, id) },
 		Waiting:    g.waitingEvents,
 		Why:        func(ctx context.Context, match string) (any, error) { return g.Why(ctx, match) },
@@ -249,9 +256,11 @@ func (g *Gateway) Status() Status {
 		s.Waiting = p.inbox.Waiting()
 		s.Tasks = p.tasks.List(tasksShown)
 		s.Polled = p.pull.States()
+		s.Running = p.tasks.Running()
 		s.Takeover, s.takeoverCauses = g.takeoverStatus(p)
 		s.Peers = g.peerStatus(f.view, p.asker.Peers(), s.Links, time.Now())
 	}
+	g.holdStatus(&s)
 	s.judge()
 	return s
 }

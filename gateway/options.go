@@ -230,8 +230,8 @@ type Events struct {
 	// ReofferTimes is how often that is done.
 	ReofferTimes int `yaml:"reofferTimes"`
 	// TellAfter is after what time Keptn is told that a task waits for a stamp that
-	// cannot be reached, so that it does not give the sequence up: at most half of
-	// its TASK_STARTED_WAIT_DURATION, which is 10 min. 0 is never.
+	// cannot be reached or is frozen, so that it does not give the sequence up: at
+	// most half of its TASK_STARTED_WAIT_DURATION, which is 10 min. 0 is never.
 	TellAfter time.Duration `yaml:"tellAfter"`
 	// AckTimeout is how long a target may take to store an event before it
 	// counts as away.

@@ -33,6 +33,7 @@ type PeerStatus struct {
 	Of       int              `json:"of"`
 	Topology string           `json:"topology,omitempty"` // hash in force there
 	Version  string           `json:"version,omitempty"`  // of the program there
+	Hold     string           `json:"hold,omitempty"`     // why it holds what begins something new: frozen or draining
 	Err      string           `json:"err,omitempty"`      // why the last one failed
 	Stale    bool             `json:"stale,omitempty"`    // none got through for three intervals
 
@@ -47,7 +48,7 @@ func (g *Gateway) peerStatus(v *topology.View, peers []canary.Peer, links []Link
 		s := PeerStatus{
 			Stamp: p.Stamp, Via: way(v, p.Stamp, links), Last: p.Last, Age: age.Round(time.Millisecond).String(),
 			Offset: p.Offset.Round(time.Microsecond).String(), Lost: p.Lost, Of: p.Of,
-			Topology: p.Hash, Version: p.Version, Err: p.Err,
+			Topology: p.Hash, Version: p.Version, Hold: p.Hold, Err: p.Err,
 		}
 		if p.RTT > 0 {
 			s.RTT, s.Delay = p.RTT.Round(time.Microsecond).String(), p.Delay.Round(time.Microsecond).String()
@@ -107,6 +108,19 @@ func way(v *topology.View, to topology.StampID, links []LinkStatus) string {
 		return "no link"
 	}
 	return fmt.Sprintf("%s link to %s at %s", best.Kind, best.Peer, best.Addr)
+}
+
+// frozen reports whether a stamp said last that an operator has it hold tasks.
+func frozen(asker *canary.Asker, id topology.StampID) bool {
+	if asker == nil {
+		return false
+	}
+	for _, p := range asker.Peers() {
+		if p.Stamp == id {
+			return p.Hold != ""
+		}
+	}
+	return false
 }
 
 // unheard reports whether no canary has come back from a stamp for too long.

@@ -132,6 +132,10 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns, asker 
 	if err != nil {
 		return err
 	}
+	orders, err := g.openHold(c)
+	if err != nil {
+		return err
+	}
 	polls, err := g.makePoll(c)
 	if err != nil {
 		return err
@@ -153,6 +157,11 @@ func (g *Gateway) runReplica(ctx context.Context, ready func(), c *conns, asker 
 	}))
 	s.Push("clients", run.Func(func(ctx context.Context, ready func()) error { return g.dismissClients(ctx, ready, c) }))
 	s.Push("live", &keeper{name: "live", run: carrier.Run, board: g.board, log: g.log})
+	s.Push("orders followed", run.Func(func(ctx context.Context, ready func()) error {
+		ready() // nobody here waits for the streams
+		orders.Follow(ctx)
+		return nil
+	}))
 	s.Push("control questions", &keeper{name: "control questions", run: asker.Run, board: g.board, log: g.log})
 	s.Push("reach", run.Func(func(ctx context.Context, ready func()) error { return g.answerReach(ctx, ready, c.relay) }))
 	s.Push("routes", run.Func(func(ctx context.Context, ready func()) error { return g.followRoutes(ctx, ready, carrier, catcher) }))
@@ -239,7 +248,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 	p.live = carrier
 	g.bridge.Store(p)
 	defer g.bridge.Store(nil)
-	defer g.board.clear("tasks", "pull", "inbox", "canary answers", "outbox", "takeover", "canary", "planes told", "control answers")
+	defer g.board.clear("orders", "tasks", "pull", "inbox", "canary answers", "outbox", "takeover", "canary", "planes told", "control answers")
 	t := g.newTide(c)
 	delivering := make(chan struct{})
 	var s run.Stack
@@ -249,6 +258,7 @@ func (g *Gateway) act(ctx context.Context, c *conns, box *deadletter.Box, carrie
 		name string
 		run  func(context.Context, func()) error
 	}{
+		{"orders", loadHold(g.hold.Load())},
 		{"tasks", p.tasks.Run},
 		{"pull", p.pull.Run},
 		{"inbox", t.anew(p.inbox.Run)},

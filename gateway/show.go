@@ -77,6 +77,7 @@ func (g *Gateway) makeCtl(c *conns) (*ctl.Server, error) {
 		Queries: map[string]func(context.Context, topology.StampID, []byte) (any, error){
 			bridge.ShowSteps: g.tellSteps, bridge.ShowNews: g.tellNews,
 			bridge.ShowStory: g.tellStory, bridge.ShowTail: g.tellTail,
+			bridge.OrderTake: g.takeOrder, bridge.OrderPass: g.passOrder,
 		},
 	})
 }
@@ -93,6 +94,10 @@ func (g *Gateway) mayAsk(from topology.StampID, what string) error {
 	switch what {
 	case bridge.ShowFederation, bridge.ShowExamination, bridge.ShowStory, bridge.ShowTail:
 		return fmt.Errorf("%s is for who watches %s alone", what, v.Me.ID)
+	case bridge.OrderPass:
+		return errNotOperator
+	case bridge.OrderTake:
+		return nil // it counts by its signature
 	}
 	s := v.Stamp(from)
 	if s == nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/inbox"
 	"github.com/ringway/ringway/bridge/outbox"
 	"github.com/ringway/ringway/bridge/pull"
@@ -54,8 +55,16 @@ type Status struct {
 	Parts    map[string]string `json:"parts"`             // by name: "ok", or what is wrong
 	Expires  []Expiry          `json:"expires"`           // of the identity in force, soonest first
 	// DeadLetters is how many there are, where that was asked.
-	DeadLetters *uint64         `json:"deadLetters,omitempty"`
-	Takeover    *takeover.State `json:"takeover,omitempty"` // of what an external NATS keeps
+	DeadLetters *uint64 `json:"deadLetters,omitempty"`
+	// Hold is what an operator has the stamp hold; nil if nothing.
+	Hold *HoldStatus `json:"hold,omitempty"`
+	// Orders are the last that operators gave, oldest first.
+	Orders []bridge.Done `json:"orders,omitempty"`
+	// Running counts, by stamp, the tasks of this stamp's control planes that
+	// planes there have started and not finished.
+	Running  map[topology.StampID]int `json:"running,omitempty"`
+	LogLevel string                   `json:"logLevel,omitempty"` // in force
+	Takeover *takeover.State          `json:"takeover,omitempty"` // of what an external NATS keeps
 
 	takeoverCauses []string
 }
@@ -150,6 +159,7 @@ func (s *Status) judge() {
 	s.Causes = append(s.Causes, s.Replica.causes()...)
 	s.Causes = append(s.Causes, s.Store...)
 	s.Causes = append(s.Causes, s.takeoverCauses...)
+	s.Causes = append(s.Causes, s.Hold.causes()...)
 	slices.Sort(s.Causes)
 	switch {
 	case !s.Ready:

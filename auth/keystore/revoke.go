@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
 
 	"github.com/ringway/ringway/auth"
 	"github.com/ringway/ringway/topology"
@@ -39,6 +40,22 @@ func (s *Store) revoke(id topology.StampID, now time.Time) error {
 	if len(users) == 0 {
 		return errors.New("it was never issued a folder")
 	}
+	return s.revokeUsers(users, now)
+}
+
+// RevokeUser takes a user of FED, by its public key, out of it: a watcher or an
+// operator. It counts where the new account FED is, as with Revoke.
+func (s *Store) RevokeUser(key string, now time.Time) error {
+	if !nkeys.IsValidPublicUserKey(key) {
+		return fmt.Errorf("revoke user: %q is no public key of a user", key)
+	}
+	if err := s.revokeUsers([]string{key}, now); err != nil {
+		return fmt.Errorf("revoke user %s: %w", key, err)
+	}
+	return nil
+}
+
+func (s *Store) revokeUsers(users []string, now time.Time) error {
 	key, err := s.signing()
 	if err != nil {
 		return err

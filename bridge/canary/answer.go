@@ -26,13 +26,14 @@ const (
 	group = "canary"
 )
 
-// AnswerConfig is what an Answerer needs. All fields are required.
+// AnswerConfig is what an Answerer needs. All fields but Hold are required.
 type AnswerConfig struct {
 	Me      topology.StampID
 	Fed     *nats.Conn                      // account FED
 	Store   func(ctx context.Context) error // reads the state of the stream that stores events
 	Hash    func() string                   // of the topology in force
 	Version string                          // of this program
+	Hold    func() string                   // why the stamp holds what begins something new, a word; empty if it does not
 	Log     *slog.Logger
 }
 
@@ -121,10 +122,14 @@ func (a *Answerer) look(ctx context.Context) {
 
 // answerAll answers every question that waits. The caller holds mu.
 func (a *Answerer) answerAll() {
+	hold := ""
+	if a.cfg.Hold != nil {
+		hold = a.cfg.Hold()
+	}
 	for _, w := range a.asking {
 		b, _ := json.Marshal(answer{ // numbers and texts
 			question: w.question, Got: w.got.UnixNano(), Sent: w.got.Add(time.Since(w.got)).UnixNano(),
-			Hash: a.cfg.Hash(), Version: a.cfg.Version, Err: a.problem,
+			Hash: a.cfg.Hash(), Version: a.cfg.Version, Hold: hold, Err: a.problem,
 		})
 		if err := a.cfg.Fed.Publish(bridge.CanaryAnswer(w.from, a.cfg.Me, w.Asker), b); err != nil {
 			a.cfg.Log.Debug("canary not answered", "peer", w.from, "err", err)

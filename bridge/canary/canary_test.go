@@ -48,6 +48,7 @@ func answerer(t testing.TB, nc *nats.Conn, me topology.StampID, store func(conte
 	t.Helper()
 	a, err := canary.NewAnswerer(canary.AnswerConfig{
 		Me: me, Fed: nc, Store: store, Hash: func() string { return "hash-of-" + string(me) }, Version: "v1",
+		Hold: func() string { return "held-at-" + string(me) },
 		Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -105,6 +106,7 @@ func TestCanaryThereAndBack(t *testing.T) {
 
 	p := peer(t, a, "b", func(p canary.Peer) bool { return p.Of > 10 })
 	require.Equal(t, "hash-of-b", p.Hash)
+	require.Equal(t, "held-at-b", p.Hold)
 	require.Equal(t, "v1", p.Version)
 	require.Positive(t, p.RTT)
 	require.Less(t, p.Offset.Abs(), time.Second)

@@ -100,7 +100,7 @@ type query = func(ctx context.Context, from topology.StampID, body []byte) (any,
 
 // offer adds the endpoint of a question.
 func (s *Server) offer(ctx context.Context, service micro.Service, what string, answer query) error {
-	err := service.AddEndpoint(strings.TrimPrefix(what, "show."),
+	err := service.AddEndpoint(strings.ReplaceAll(strings.TrimPrefix(what, "show."), ".", "-"),
 		micro.HandlerFunc(func(r micro.Request) { s.asked(ctx, r, what, answer) }),
 		micro.WithEndpointSubject(bridge.CtlSubject(s.cfg.Me, "*", what)))
 	if err != nil {
@@ -135,11 +135,20 @@ func (s *Server) asked(ctx context.Context, r micro.Request, what string, answer
 			b, err = json.Marshal(v)
 		}
 		if err != nil {
-			s.refuse(from, reply, codeFailed, err)
+			code := codeFailed
+			if errors.Is(err, ErrRefused) {
+				code, err = codeForbidden, unwrapRefusal(err)
+			}
+			s.refuse(from, reply, code, err)
 			return
 		}
 		s.publish(from, &nats.Msg{Subject: reply, Data: b})
 	})
+}
+
+// unwrapRefusal returns a refusal without the word for it, which the one who asked adds.
+func unwrapRefusal(err error) error {
+	return errors.New(strings.TrimPrefix(err.Error(), ErrRefused.Error()+": "))
 }
 
 // refuse says no in the way of micro services.

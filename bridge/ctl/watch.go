@@ -19,6 +19,8 @@ type Watcher struct {
 	Name  string // in FED
 	Inbox string // prefix of its inboxes
 	File  string // credentials
+	// CA, Cert and Key are files for TLS, PEM; empty: the system's, and none.
+	CA, Cert, Key string
 }
 
 // Ask finds the gateway of the stamp whose NATS is at url, and asks it. The
@@ -29,8 +31,16 @@ func (w Watcher) Ask(ctx context.Context, url, what string) ([]byte, error) {
 
 // Query is Ask of a question that has a body.
 func (w Watcher) Query(ctx context.Context, url, what string, body []byte) ([]byte, error) {
-	nc, err := nats.Connect(url, nats.Name("ringway "+w.Name), nats.UserCredentials(w.File),
-		nats.CustomInboxPrefix(w.Inbox), nats.NoReconnect())
+	opts := []nats.Option{
+		nats.Name("ringway " + w.Name), nats.UserCredentials(w.File), nats.CustomInboxPrefix(w.Inbox), nats.NoReconnect(),
+	}
+	if w.CA != "" {
+		opts = append(opts, nats.RootCAs(w.CA))
+	}
+	if w.Cert != "" {
+		opts = append(opts, nats.ClientCert(w.Cert, w.Key))
+	}
+	nc, err := nats.Connect(url, opts...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", url, err)
 	}

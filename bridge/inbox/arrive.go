@@ -183,7 +183,7 @@ func (in *Inbox) offerNow(ctx context.Context, a arrival) error {
 	switch {
 	case ok && !in.waiting.has(a.subject):
 		return in.deliver(ctx, a)
-	case a.offer && why == whyNobody:
+	case a.offer && (why == whyNobody || in.isHeld(a.subject) && !in.heeded(a.subject)):
 		in.metrics.unwanted.WithLabelValues(string(a.from)).Inc()
 		in.note1(bridge.StepDropped, a.about(), a.from, whyNobody+", and nobody need act on it")
 		in.fresh = append(in.fresh, a.seq)

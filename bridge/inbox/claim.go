@@ -90,7 +90,8 @@ func (c *claims) ask(what string, cl *claim) error {
 // claim asks for leave to deliver a, or says that there is no plane for it.
 func (in *Inbox) claim(a arrival, now time.Time) error {
 	cl := &claim{seq: a.seq, from: a.from, triggered: a.id, attempt: a.attempt, subject: a.subject, until: now.Add(a.within), asked: now}
-	if !in.heeded(a.subject) {
+	if !in.heeded(a.subject) || in.isHeld(a.subject) {
+		// Another stamp may do it, which an operator's hold does not stop.
 		// Said until the origin has heard: it may have given leave before a
 		// restart of this stamp, and then waits for its word.
 		cl.w = waiterOf(a)
@@ -155,7 +156,7 @@ func (in *Inbox) declineTasks(ctx context.Context, now time.Time) error {
 		case !declining && !in.waiting.holds(seq):
 			delete(in.claims.without, seq) // it found one
 			continue
-		case !declining && (now.Before(cl.until) || in.heeded(cl.subject)), now.Sub(cl.asked) < askAgain:
+		case !declining && (now.Before(cl.until) || in.heeded(cl.subject) || in.isHeld(cl.subject)), now.Sub(cl.asked) < askAgain:
 			continue
 		case now.Sub(cl.until) > in.cfg.MaxWait && declining:
 			if err := in.declined(ctx, cl); err != nil {
@@ -224,7 +225,7 @@ func (in *Inbox) granted(ctx context.Context, answer claimAnswer) error {
 		in.vanished(answer.seq)
 	case err != nil:
 		return err
-	case !in.heeded(a.subject):
+	case !in.heeded(a.subject) || in.isHeld(a.subject):
 		// The plane has gone meanwhile. Were the task to wait here, nobody
 		// could tell when it is done. The origin waits for this stamp until it
 		// hears of that.

@@ -45,6 +45,9 @@ type Config struct {
 	// stamp's clients takes, in bytes; 0 is as long as the local server. A
 	// longer one would cut the leafnode and be lost. nil is always 0.
 	MaxPayload func() int64
+	// Holding says whether an operator has the stamp hold what begins something
+	// new. It is asked often; Heed has a change take effect at once. nil is never.
+	Holding func() bridge.Holding
 	// Sinks get a copy of what they want, before the stamp's clients. nil is
 	// none.
 	Sinks []bridge.Sink
@@ -60,9 +63,9 @@ type Config struct {
 	// ReofferAfter is after what time a task that nobody answered is given
 	// again, at most ReofferTimes times; 0 is never.
 	ReofferAfter time.Duration
-	ReofferTimes int // 0 is 1
-	Replicas     int // of the streams; 0 is 1
-	Trace bridge.Tracer // nil: nothing is traced
+	ReofferTimes int           // 0 is 1
+	Replicas     int           // of the streams; 0 is 1
+	Trace        bridge.Tracer // nil: nothing is traced
 	// Journal is told of the way of each event; nil: nobody is.
 	Journal bridge.Scribe
 	Log     *slog.Logger
@@ -93,6 +96,9 @@ func (c *Config) setDefaults() {
 	c.Replicas = max(c.Replicas, 1)
 	if c.Ready == nil {
 		c.Ready = func(string) (bool, string) { return true, "" }
+	}
+	if c.Holding == nil {
+		c.Holding = func() bridge.Holding { return bridge.Holding{} }
 	}
 	if c.Subscribers == nil {
 		c.Subscribers = func(string) []Subscriber { return nil }

@@ -121,10 +121,10 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 // leaveDoubt sees to a task that cannot be given again now. While nobody
 // subscribes it holds up nobody else, and in the end it is set aside.
 func (in *Inbox) leaveDoubt(ctx context.Context, d *doubt, why string, now time.Time) error {
-	if why == whyNobody {
+	if why == whyNobody || in.holding.On() && bridge.Holdable(d.w.subject) {
 		in.release(d.w)
 	}
-	if now.Sub(d.since) <= in.cfg.MaxWait {
+	if !in.tooOld(d.w.subject, d.since, now) {
 		return nil
 	}
 	a, err := in.reread(ctx, d.w.seq)

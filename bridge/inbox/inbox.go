@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/internal/jstream"
 )
 
@@ -22,6 +23,8 @@ type Inbox struct {
 	state   *stateStore
 	stream  jetstream.Stream
 	report  atomic.Pointer[[]Waiting]
+
+	heldNow atomic.Int64 // as in the report
 
 	nudged chan struct{} // one place: commit soon
 	asked  chan func()   // questions to run
@@ -37,6 +40,8 @@ type Inbox struct {
 	yields     time.Time // until then another replica is left in peace
 	known      *memory
 	waiting    *waitlist
+	holding    bridge.Holding // what an operator wants, as last heeded
+	thawing    []*waiter      // what was held and is being let go, in order of arrival
 	claims     *claims
 	held       map[uint64]bool // sequences of answers that the gate holds
 	fresh      []uint64        // settled, but not yet in RW_STATE
@@ -102,6 +107,7 @@ func (in *Inbox) reset() {
 		in.progress.done(seq)
 	}
 	in.passed = nil
+	in.holding, in.thawing = in.cfg.Holding(), nil
 	in.waiting, in.claims = newWaitlist(), newClaims(in.cfg.Fed, in.cfg.Me)
 	in.held = map[uint64]bool{}
 	in.fresh, in.dirty, in.unflushed, in.stale = nil, false, false, true

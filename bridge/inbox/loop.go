@@ -63,7 +63,7 @@ func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg, lost <-
 }
 
 func (in *Inbox) lookAgain() time.Duration {
-	if len(in.lanes) > 0 {
+	if len(in.lanes) > 0 || len(in.thawing) > 0 {
 		return lookSoon
 	}
 	return lookEvery
@@ -73,6 +73,10 @@ func (in *Inbox) lookAgain() time.Duration {
 func (in *Inbox) look(ctx context.Context, now time.Time) error {
 	if now.Sub(in.lookedAt) >= lookEvery {
 		in.lookedAt = now
+		if err := in.heed(ctx); err != nil {
+			return err
+		}
+		in.dirty = in.dirty || in.stopped() != in.progress.Held
 		in.watchPlanes(now)
 		if err := in.askClaims(ctx, now); err != nil {
 			return err
@@ -139,6 +143,7 @@ func (in *Inbox) note(ctx context.Context) error {
 	if in.suspects != nil && in.progress.Floor >= in.suspectsTo {
 		in.suspects = nil
 	}
+	in.progress.Held = in.stopped()
 	in.progress.Exact = in.announces() && in.suspects == nil
 	in.progress.Given, in.progress.Answering = in.givens.seqs(in.doubts), in.givens.subjects()
 	if err := in.state.save(ctx, in.progress); err != nil {

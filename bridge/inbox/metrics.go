@@ -13,6 +13,7 @@ type metrics struct {
 	dead         *prometheus.CounterVec
 	waiting      prometheus.Gauge
 	waitingBytes prometheus.Gauge
+	held         prometheus.Gauge
 	doubtful     prometheus.Gauge
 	again        prometheus.Counter
 	delay        *prometheus.HistogramVec
@@ -49,6 +50,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		waitingBytes: f.NewGauge(prometheus.GaugeOpts{
 			Name: "ringway_events_waiting_bytes",
 			Help: "Size of the events that wait for a subscriber.",
+		}),
+		held: f.NewGauge(prometheus.GaugeOpts{
+			Name: "ringway_events_frozen",
+			Help: "Events that wait because an operator has frozen or drained the stamp.",
 		}),
 		doubtful: f.NewGauge(prometheus.GaugeOpts{
 			Name: "ringway_tasks_doubtful",

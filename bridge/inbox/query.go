@@ -175,6 +175,9 @@ func (in *Inbox) publishReport() {
 	}
 	out = append(out, in.reportOthers()...)
 	in.report.Store(&out)
+	n := in.nHeld()
+	in.heldNow.Store(int64(n))
+	in.metrics.held.Set(float64(n))
 	in.metrics.waiting.Set(float64(in.waiting.n() + in.nBehind + len(in.doubts) + len(in.claims.waiting)))
 	in.metrics.waitingBytes.Set(float64(in.waiting.bytes))
 }

@@ -35,6 +35,7 @@ func (in *Inbox) recall(ctx context.Context) error {
 				in.opened[seq] = true
 			}
 		}
+	case in.progress.Held:
 	default:
 		in.suspects = map[string]int{}
 	}
@@ -52,6 +53,7 @@ func (in *Inbox) recall(ctx context.Context) error {
 	}
 	// What was not announced is doubted until the stream's end of now is
 	// settled, and the next start must do the same.
+	in.progress.Held = in.progress.Held && in.holding.On()
 	in.progress.Clean, in.progress.Exact = false, in.announces() && in.suspects == nil
 	in.progress.Open = in.openSeqs()
 	if err := in.cfg.Gate.Commit(ctx); err != nil { // of what an earlier run has published

@@ -23,6 +23,9 @@ type progress struct {
 	Above [][2]uint64 `json:"above,omitempty"`
 	// Clean says that nothing was published that is not in here.
 	Clean bool `json:"clean,omitempty"`
+	// Held says that no task was published that is not in here: an operator had
+	// them held.
+	Held bool `json:"held,omitempty"`
 	// Open are events that are not settled and may have been published, and
 	// Exact says that no other may.
 	Open  [][2]uint64 `json:"open,omitempty"`
@@ -114,7 +117,7 @@ const stateSubject = "state.inbox"
 var errDeposed = errors.New("another replica delivers the stamp's events")
 
 func openState(ctx context.Context, js jetstream.JetStream, replicas int) (*stateStore, error) {
-	s, err := jstream.Ensure(ctx, js, stateStream(replicas))
+	s, err := jstream.Ensure(ctx, js, StateStream(replicas))
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", StreamState, err)
 	}

@@ -35,7 +35,9 @@ func inStream(me topology.StampID, replicas int) jetstream.StreamConfig {
 	}
 }
 
-func stateStream(replicas int) jetstream.StreamConfig {
+// StateStream returns the configuration of StreamState, where others keep records as
+// well.
+func StateStream(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: StreamState, Subjects: []string{"state.>"}, Replicas: replicas,
 		Description:       "how far delivery has come",

@@ -107,6 +107,14 @@ func (w *waitlist) subjects() []string {
 // deliverable reports whether an event on subject can be published now, and if
 // not, why.
 func (in *Inbox) deliverable(subject string) (bool, string) {
+	if in.isHeld(subject) {
+		return false, in.whyHeld()
+	}
+	return in.takes(subject)
+}
+
+// takes is deliverable, whatever an operator wants.
+func (in *Inbox) takes(subject string) (bool, string) {
 	if in.cfg.Interest(subject) {
 		if ok, why := in.cfg.Ready(subject); !ok {
 			return false, why
@@ -121,7 +129,8 @@ func (in *Inbox) deliverable(subject string) (bool, string) {
 }
 
 // wait lets an event wait, or sets it aside if too many wait already. What
-// waits for a slow subscriber is on its way and has no bound but the disk.
+// waits for a slow subscriber is on its way and has no bound but the disk, nor has
+// what an operator holds.
 func (in *Inbox) wait(ctx context.Context, a arrival, why string) error {
 	if why == whyNobody {
 		switch {
@@ -132,7 +141,12 @@ func (in *Inbox) wait(ctx context.Context, a arrival, why string) error {
 		}
 	}
 	w := waiterOf(a)
-	if why != whyNobody {
+	switch {
+	case in.isHeld(a.subject):
+		if len(in.thawing) > 0 {
+			in.queueToThaw(w)
+		}
+	case why != whyNobody:
 		in.engage(w)
 	}
 	in.waiting.add(w)
@@ -151,11 +165,14 @@ func (in *Inbox) retry(ctx context.Context, now time.Time) error {
 			errs = append(errs, in.retrySubject(ctx, s, now))
 		}
 	}
-	errs = append(errs, in.settleDoubts(ctx, now), in.commit(ctx))
+	errs = append(errs, in.thawSome(ctx), in.settleDoubts(ctx, now), in.commit(ctx))
 	return errors.Join(errs...)
 }
 
 func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time) error {
+	if in.isHeld(subject) {
+		return nil
+	}
 	doubted := in.doubted(subject)
 	for range batchSize {
 		w := in.waiting.first(subject)
@@ -166,7 +183,7 @@ func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time
 			in.followDoubt(d, w)
 			continue
 		}
-		expired := now.Sub(w.captured) > in.cfg.MaxWait
+		expired := in.tooOld(subject, w.captured, now)
 		if ok, _ := in.deliverable(subject); !ok && !expired {
 			return nil
 		}

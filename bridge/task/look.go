@@ -139,7 +139,7 @@ func (ts *Tasks) turn(ctx context.Context, t *Task, now time.Time) error {
 	var to topology.StampID
 	offered := false
 	if order == nil {
-		to, offered = t.Offer(now, ts.cfg.Away)
+		to, offered = t.Offer(now, func(s topology.StampID) bool { return ts.cfg.Away(s) || ts.cfg.Frozen(s) })
 	}
 	attempt := t.Turn.Attempt
 	late, overdue := t.Overdue(now)
@@ -213,6 +213,8 @@ func (ts *Tasks) fate(s *Seat) string {
 		return "its plane did not start"
 	case ts.cfg.Away(s.Stamp):
 		return "does not answer"
+	case ts.cfg.Frozen(s.Stamp):
+		return "is frozen by an operator"
 	}
 	return "has no plane"
 }

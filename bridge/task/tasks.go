@@ -51,6 +51,9 @@ type Config struct {
 	// Silent reports whether nothing gets through to a stamp, also if nothing is
 	// being sent to it. nil is Away.
 	Silent func(topology.StampID) bool
+	// Frozen reports whether an operator has a stamp hold tasks. Such a stamp is
+	// asked after the others, and Keptn is told of what waits for it. nil is never.
+	Frozen func(topology.StampID) bool
 	// TellAfter is after what time Keptn is told that a task waits for a stamp that
 	// is Silent; 0 is never.
 	TellAfter time.Duration
@@ -109,6 +112,9 @@ func New(cfg Config) (*Tasks, error) {
 	}
 	if cfg.MaxWait == 0 {
 		cfg.MaxWait = 72 * time.Hour
+	}
+	if cfg.Frozen == nil {
+		cfg.Frozen = func(topology.StampID) bool { return false }
 	}
 	if cfg.Silent == nil {
 		cfg.Silent = cfg.Away

@@ -12,7 +12,7 @@ import (
 
 // shipyard-controller gives a sequence up when its task has waited for ten minutes
 // and no event about it is in mongodb-datastore (contract §4.6). A stamp may be cut
-// off for longer, and does its tasks when it is back. So Keptn is told that a task
+// off or frozen for longer, and does its tasks when it is back. So Keptn is told that a task
 // waits, with an event that its datastore takes and its logic ignores.
 
 // kindChanged is what is written about a task that waits.
@@ -22,7 +22,7 @@ const kindChanged = ".status.changed"
 const lookTell = 10 * time.Second
 
 // waits returns the stamp that a task has waited for since limit, and that nothing
-// gets through to; empty if there is none, or if Keptn knows already that the task
+// gets through to or that is frozen; empty if there is none, or if Keptn knows already that the task
 // is under way.
 func (t *Task) waits(limit time.Time, silent func(topology.StampID) bool) topology.StampID {
 	if t.told || t.begun() || t.Asked.After(limit) {
@@ -64,7 +64,7 @@ func (ts *Tasks) tell(ctx context.Context, now time.Time) {
 	silent := func(stamp topology.StampID) bool {
 		is, ok := known[stamp]
 		if !ok {
-			is = ts.cfg.Silent(stamp)
+			is = ts.cfg.Silent(stamp) || ts.cfg.Frozen(stamp)
 			known[stamp] = is
 		}
 		return is
@@ -90,7 +90,7 @@ func (ts *Tasks) tellOf(ctx context.Context, t *Task, stamp topology.StampID, no
 	if err != nil || sure != t {
 		return err // another, or over
 	}
-	o := Order{Stamp: stamp, Source: sourceOf(stamp), Why: fmt.Sprintf("stamp %s cannot be reached; the task waits for it", stamp)}
+	o := Order{Stamp: stamp, Source: sourceOf(stamp), Why: fmt.Sprintf("stamp %s %s; the task waits for it", stamp, ts.why(stamp))}
 	w, err := t.event(strings.TrimSuffix(t.Type, ".triggered")+kindChanged, o, data{Status: "succeeded", Message: o.Why}, now)
 	if err != nil {
 		return err
@@ -103,6 +103,14 @@ func (ts *Tasks) tellOf(ctx context.Context, t *Task, stamp topology.StampID, no
 	ts.mu.Unlock()
 	ts.cfg.Journal.Note(bridge.Moment{Step: bridge.StepTold, About: t.names(), Peer: stamp, Detail: o.Why})
 	ts.metrics.told.WithLabelValues(string(stamp)).Inc()
-	ts.cfg.Log.Info("control plane told that a task waits for a stamp that cannot be reached", "peer", stamp, "task", t.ID, "subject", t.Type)
+	ts.cfg.Log.Info("control plane told that a task waits for a stamp", "peer", stamp, "task", t.ID, "subject", t.Type, "reason", ts.why(stamp))
 	return nil
+}
+
+// why says why a task waits for a stamp.
+func (ts *Tasks) why(stamp topology.StampID) string {
+	if !ts.cfg.Silent(stamp) && ts.cfg.Frozen(stamp) {
+		return "is frozen by an operator"
+	}
+	return "cannot be reached"
 }

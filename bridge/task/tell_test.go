@@ -57,6 +57,27 @@ func TestWhatWaitsForAStamp(t *testing.T) {
 	}
 }
 
+// TestTellsOfAFrozenStamp: an operator has it hold the task, and Keptn would give
+// it up.
+func TestTellsOfAFrozenStamp(t *testing.T) {
+	ts := newTasks(t, &fickle{})
+	ts.CaughtUp()
+	ts.cfg.Frozen, ts.cfg.TellAfter = only("b"), time.Minute
+	js, err := jetstream.New(ts.cfg.Fed)
+	require.NoError(t, err)
+	in, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "RW_IN", Subjects: []string{bridge.EventsFor("a")}, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+	})
+	require.NoError(t, err)
+	g := given("1", topology.StageRule{Name: "r"}, time.Now().Add(-time.Hour))
+	g.Decision.Candidates, g.Decision.Targets = nil, []bridge.Target{{Stamp: "b"}}
+	require.NoError(t, ts.Give(t.Context(), g, func() {}))
+	ts.tell(t.Context(), time.Now())
+	m, err := in.GetMsg(t.Context(), 1)
+	require.NoError(t, err)
+	require.Contains(t, string(m.Data), "stamp b is frozen by an operator; the task waits for it")
+}
+
 // TestTellsOnce: what is written is good, changes nothing of the task, and is not
 // delivered when the stamp was faster.
 func TestTellsOnce(t *testing.T) {

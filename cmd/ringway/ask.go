@@ -21,17 +21,24 @@ import (
 type source struct {
 	admin         adminClient
 	server, creds string
+	ca, cert, key string
 }
 
 func (s *source) add(fs *pflag.FlagSet) {
 	fs.StringVar(&s.admin.base, "admin", "http://127.0.0.1:9222", "admin address of a stamp's gateway")
 	fs.StringVar(&s.server, "server", "", "URL of a stamp's NATS, to ask there instead of --admin")
 	fs.StringVar(&s.creds, "creds", "", "credentials for --server, as 'ringway auth watcher' makes them")
+	fs.StringVar(&s.ca, "ca", "", "whom to trust at --server, PEM; empty is whom the system trusts")
+	fs.StringVar(&s.cert, "cert", "", "certificate for --server, PEM, if it asks for one")
+	fs.StringVar(&s.key, "key", "", "its key, PEM")
 }
 
 func (s *source) check() error {
-	if (s.server == "") != (s.creds == "") {
+	if s.server != "" && s.creds == "" {
 		return usageError{errors.New("--server and --creds belong together")}
+	}
+	if (s.cert == "") != (s.key == "") {
+		return usageError{errors.New("--cert and --key belong together")}
 	}
 	return nil
 }
@@ -60,6 +67,11 @@ func (s *source) query(ctx context.Context, what [2]string, body, out any) error
 			return fmt.Errorf("ask gateway: %w", err)
 		}
 	}
+	return s.tell(ctx, what[1], question, out)
+}
+
+// tell puts a question with a body to a stamp's NATS.
+func (s *source) tell(ctx context.Context, what string, question []byte, out any) error {
 	file, err := os.ReadFile(s.creds)
 	if err != nil {
 		return fmt.Errorf("read credentials: %w", err)
@@ -70,7 +82,9 @@ func (s *source) query(ctx context.Context, what [2]string, body, out any) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	b, err := ctl.Watcher{Name: name, Inbox: auth.WatcherInbox(name), File: s.creds}.Query(ctx, s.server, what[1], question)
+	b, err := ctl.Watcher{
+		Name: name, Inbox: auth.WatcherInbox(name), File: s.creds, CA: s.ca, Cert: s.cert, Key: s.key,
+	}.Query(ctx, s.server, what, question)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func newAuthCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "auth", Short: "Keys and identities of a federation"}
 	cmd.AddCommand(
 		newAuthInitCommand(), newAuthIssueCommand(), newAuthShowCommand(), newAuthExpirationsCommand(), newAuthRevokeCommand(),
-		newAuthRenewCommand(), newAuthWatcherCommand(), newAuthSecretCommand(), newAuthTokensCommand(),
+		newAuthRenewCommand(), newAuthWatcherCommand(), newAuthOperatorCommand(), newAuthSecretCommand(), newAuthTokensCommand(),
 	)
 	return cmd
 }
@@ -267,34 +267,41 @@ func printItems(cmd *cobra.Command, output string, items []auth.Item) error {
 
 func newAuthRevokeCommand() *cobra.Command {
 	var f authFlags
-	var output string
+	var output, user string
 	cmd := &cobra.Command{
-		Use:   "revoke --stamp NAME",
-		Short: "Take a stamp's identity out of force",
-		Long: `Take a stamp's identity out of force. It counts once every other stamp has its
-folder issued anew: the token of account FED in it says who is revoked.`,
+		Use:   "revoke --stamp NAME|--user KEY",
+		Short: "Take a stamp's identity, or an operator's, out of force",
+		Long: `Take a stamp's identity out of force, or an operator's or a watcher's by its public
+key. It counts once every other stamp has its folder issued anew: the token of
+account FED in it says who is revoked.`,
 		Example: "  ringway auth revoke --store ./keys --stamp us-prod && ringway auth issue --all --out ./identities",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if f.stamp == "" {
-				return usageError{errors.New("--stamp is missing")}
+			if (f.stamp == "") == (user == "") {
+				return usageError{errors.New("say --stamp NAME or --user KEY")}
 			}
 			s, err := keystore.Open(f.store)
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
-			if err := s.Revoke(topology.StampID(f.stamp), time.Now()); err != nil {
+			if user != "" {
+				err = s.RevokeUser(user, time.Now())
+			} else {
+				err = s.Revoke(topology.StampID(f.stamp), time.Now())
+			}
+			if err != nil {
 				return err
 			}
 			hint(cmd, "next: ringway auth issue --all --topology %s --store %s --out DIR, and give every stamp its folder", f.topology, f.store)
-			return show(cmd.OutOrStdout(), output, map[string]string{"revoked": f.stamp}, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "revoked %s; issue the folders of the other stamps anew\n", f.stamp)
+			return show(cmd.OutOrStdout(), output, map[string]string{"revoked": f.stamp + user}, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "revoked %s; issue the folders of the other stamps anew\n", f.stamp+user)
 				return err
 			})
 		},
 	}
 	f.add(cmd, true)
+	cmd.Flags().StringVar(&user, "user", "", "public key of an operator or a watcher")
 	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
 	return cmd
 }

@@ -17,6 +17,7 @@ type doctorFlags struct {
 	output      string
 	all, strict bool
 	expect      int
+	bundle      bundleFlags
 }
 
 func newDoctorCommand() *cobra.Command {
@@ -36,6 +37,7 @@ something is wrong.`,
 		Example: `  ringway doctor
   ringway doctor --all-stamps --expect 12
   ringway doctor --all-stamps -o short
+  ringway doctor --bundle ringway.tgz --config gateway.yaml --log /var/log/ringway.log
   ringway doctor -o json | jq '.findings[] | select(.level != "ok")'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -45,6 +47,10 @@ something is wrong.`,
 	outputFlag(cmd, &f.output, outputTable, "short", outputJSON, outputYAML)
 	fs.BoolVar(&f.all, "all-stamps", false, "examine every stamp")
 	fs.IntVar(&f.expect, "expect", 0, "how many stamps have to answer; implies --all-stamps")
+	fs.StringVar(&f.bundle.out, "bundle", "", "write a file .tgz for somebody elsewhere to look at: status and findings of all stamps, configuration, metrics, what goroutines do; without secrets")
+	fs.StringVar(&f.bundle.config, "config", "", "with --bundle: gateway.yaml, to go in")
+	fs.StringVar(&f.bundle.topology, "topology", "", "with --bundle: topology file, instead of the one in force")
+	fs.StringVar(&f.bundle.log, "log", "", "with --bundle: file of the gateway's log; its last 8 MiB go in")
 	fs.BoolVar(&f.strict, "strict", false, "fail for warnings, too")
 	return cmd
 }
@@ -55,6 +61,9 @@ func (f *doctorFlags) run(cmd *cobra.Command) error {
 	}
 	if err := f.from.check(); err != nil {
 		return err
+	}
+	if f.bundle.out != "" {
+		return f.bundle.make(cmd.Context(), &f.from, cmd.OutOrStdout())
 	}
 	is, err := f.ask(cmd.Context())
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -137,19 +138,14 @@ type adminClient struct{ base string }
 
 // call does one request and reads the JSON answer into out, which may be nil.
 func (c *adminClient) call(ctx context.Context, method, path string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	resp, err := c.open(ctx, method, path)
-	if err != nil {
+	return c.send(ctx, method, path, nil, out)
+}
+
+// send is call with a body.
+func (c *adminClient) send(ctx context.Context, method, path string, content []byte, out any) error {
+	body, err := c.raw(ctx, method, path, content)
+	if err != nil || out == nil {
 		return err
-	}
-	defer func() { _ = resp.Body.Close() }() // it has been read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
-	if err != nil {
-		return fmt.Errorf("ask gateway: %w", err)
-	}
-	if out == nil {
-		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("read answer: %w", err)
@@ -157,13 +153,34 @@ func (c *adminClient) call(ctx context.Context, method, path string, out any) er
 	return nil
 }
 
+// raw is send without reading the answer.
+func (c *adminClient) raw(ctx context.Context, method, path string, content []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	resp, err := c.put(ctx, method, path, content)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // it has been read
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+	if err != nil {
+		return nil, fmt.Errorf("ask gateway: %w", err)
+	}
+	return body, nil
+}
+
 // open does one request, and returns the answer if it is a good one.
 func (c *adminClient) open(ctx context.Context, method, path string) (*http.Response, error) {
+	return c.put(ctx, method, path, nil)
+}
+
+// put is open with a body.
+func (c *adminClient) put(ctx context.Context, method, path string, content []byte) (*http.Response, error) {
 	base := strings.TrimSuffix(c.base, "/")
 	if !strings.Contains(base, "://") {
 		base = "http://" + base // as gateway.yaml has it
 	}
-	req, err := http.NewRequestWithContext(ctx, method, base+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("ask gateway: %w", err)
 	}

@@ -36,11 +36,18 @@ stages: [{name: dev, ring: dev}, {name: far, ring: prod}]
 // script may cut and heal a stamp, publish an event, and wait until a command
 // ends with a code and prints what it should; within a minute, which is how
 // long a person may take to find out what is wrong.
-func TestFederationScripts(t *testing.T) {
+func TestFederationScripts(t *testing.T) { runFederationScripts(t, "testdata/federation") }
+
+// TestOrderScripts is the same for verbs that change something, in a federation
+// of their own.
+func TestOrderScripts(t *testing.T) { runFederationScripts(t, "testdata/orders") }
+
+func runFederationScripts(t *testing.T, dir string) {
+	t.Helper()
 	f := fed.New(t, scripted, func(o *gateway.Options) { o.Events.CanaryInterval = 250 * time.Millisecond })
 	stamp := func(args []string) topology.StampID { return topology.StampID(args[0]) }
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/federation", RequireExplicitExec: true,
+		Dir: dir, RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("KEYS", filepath.Join(f.Dir, "keys"))
 			for _, s := range f.Stamps() {

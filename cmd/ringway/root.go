@@ -97,9 +97,16 @@ func newRootCommand() *cobra.Command {
 		newPlanesCommand(),
 		newStatusCommand(),
 		newDoctorCommand(),
+		newStampCommand(),
+		newRingCommand(),
+		newLogCommand(),
+		newContextCommand(),
 		newProbeCommand(),
 		newVersionCommand(),
 	)
+	for _, c := range root.Commands() {
+		addContexts(c)
+	}
 	finish(root)
 	return root
 }

@@ -44,7 +44,12 @@ type Config struct {
 	Why  func(ctx context.Context, match string) (any, error)
 	Tail func(ctx context.Context, filter url.Values, each func(line any) error) error
 	// Planes returns the planes that are known, by stamp.
-	Planes  func(ctx context.Context) (any, error)
+	Planes func(ctx context.Context) (any, error)
+	// Support returns what helps somebody elsewhere to find out what is wrong,
+	// without secrets; the body of /support.
+	Support func() any
+	// Order passes a signed order on; its error says why it does not count.
+	Order   func(ctx context.Context, body []byte) (any, error)
 	Metrics http.Handler //
 	Console http.Handler // the pages for people, below /console/; nil for none
 	Monitor http.Handler // the NATS servers' own pages, below /nats/; nil for none
@@ -83,6 +88,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /events/why", s.why)
 	mux.HandleFunc("GET /events/tail", s.tail)
 	mux.HandleFunc("GET /planes", s.planes)
+	mux.HandleFunc("POST /orders", s.order)
+	mux.HandleFunc("GET /support", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.cfg.Support()) })
 	mux.HandleFunc("GET /events/dlq", s.letters(s.list))
 	mux.HandleFunc("GET /events/dlq/{number}", s.letters(s.show))
 	mux.HandleFunc("POST /events/dlq/{number}/replay", notForPages(s.letters(s.replay)))

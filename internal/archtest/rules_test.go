@@ -24,6 +24,7 @@ var imports = map[string][]string{
 	"bridge/live":       {"bridge", "topology"},
 	"bridge/task":       {"bridge", "internal/jstream", "topology"},
 	"bridge/lead":       {"internal/jstream"},
+	"bridge/hold":       {"bridge", "internal/jstream", "topology"},
 	"bridge/catch":      {"bridge", "topology"},
 	"bridge/canary":     {"bridge", "topology"},
 	"bridge/ctl":        {"bridge", "topology"},
@@ -44,10 +45,10 @@ var imports = map[string][]string{
 	"gateway/otlp":    {"bridge/trace"},
 	"gateway": {
 		"auth", "auth/keystore",
-		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox",
+		"bridge", "bridge/call", "bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/hold", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox",
 		"bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/trace", "bridge/tunnel",
 		"gateway/admin", "gateway/console", "gateway/face", "gateway/node", "gateway/otlp",
-		"internal/run",
+		"internal/redact", "internal/run",
 		"topology",
 	},
 
@@ -57,6 +58,7 @@ var imports = map[string][]string{
 	"internal/health":   {},
 	"internal/jstream":  {},
 	"internal/natstest": {},
+	"internal/redact":   {},
 	"internal/run":      {},
 	"internal/yamlfile": {},
 	// The demonstration is a NATS client like any other and knows nothing of us.
@@ -68,7 +70,7 @@ var imports = map[string][]string{
 	// The verbs are thin: load, call, print.
 	"cmd/ringway": {
 		"auth", "auth/keystore", "bridge", "bridge/canary", "bridge/ctl", "bridge/deadletter", "bridge/journal", "bridge/plane", "gateway",
-		"internal/demo", "internal/federation", "internal/yamlfile",
+		"internal/demo", "internal/federation", "internal/redact", "internal/yamlfile",
 		"topology", "topology/schema",
 	},
 
@@ -118,7 +120,7 @@ var outsiders = []outsider{
 	{
 		"github.com/nats-io/nats.go",
 		[]string{
-			"bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/ctl", "bridge/deadletter", "bridge/hold", "bridge/inbox", "bridge/journal", "bridge/lead", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 			"gateway", "internal/demo", "internal/jstream", "internal/natstest", "test",
 		},
 		true,
@@ -152,7 +154,7 @@ var outsiders = []outsider{
 		"github.com/prometheus",
 		[]string{
 			"gateway", "test/fed",
-			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
+			"bridge/canary", "bridge/catch", "bridge/deadletter", "bridge/hold", "bridge/inbox", "bridge/live", "bridge/outbox", "bridge/plane", "bridge/poll", "bridge/pull", "bridge/takeover", "bridge/task", "bridge/tunnel",
 		},
 		true,
 		"metrics are a struct per mechanism; gateway holds the registry",

@@ -241,5 +241,14 @@ func (p *Tap) Bodies(n int) []string {
 	return out
 }
 
+// Rest returns what has been sent to the client by now, besides what was taken.
+func (p *Tap) Rest() []string {
+	p.t.Helper()
+	require.NoError(p.t, p.conn.Flush())
+	n, _, err := p.sub.Pending()
+	require.NoError(p.t, err)
+	return p.Bodies(n)
+}
+
 // Close ends the client.
 func (p *Tap) Close() { p.conn.Close() }
