@@ -140,6 +140,8 @@ func partC(t *testing.T, away topology.StampID) {
 // stamp with its stages, and nothing else.
 func requireApart(t testing.TB, c *ControlPlane, stamps map[string][]string, tasks map[string]string) {
 	t.Helper()
+	// One that was slow to register has been registered on its behalf, for a while.
+	require.Eventually(t, func() bool { return len(shown(t, c)) <= len(stamps)*len(tasks) }, patience, 10*time.Millisecond)
 	is := shown(t, c)
 	ids := map[string]string{}
 	for stamp, reached := range stamps {
