@@ -7,7 +7,7 @@
 //	sh run            is run after the blocks before it
 //	sh run + ARGS     is run with ARGS after its last command, to bound what else would run for ever
 //	sh ci             is a step of .ci/run
-//	sh sketch         needs what is not here, such as a cluster, and is not run
+//	sh sketch         is not run: it needs what is not here, such as a cluster, or much of a machine
 //	yaml file=NAME    is what NAME holds from then on
 //
 // A shell block without such a word fails, so that none is forgotten. Blocks of
