@@ -69,9 +69,18 @@ func completeNames(c *cobra.Command) {
 	if c.ValidArgsFunction != nil {
 		return
 	}
-	for _, word := range strings.Fields(c.Use)[1:] {
-		if names := nameArgs[strings.Trim(word, "[].")]; names != nil {
+	words := strings.Fields(c.Use)
+	for i, word := range words[1:] {
+		if strings.Contains(words[i], "-") {
+			continue // the value of a flag
+		}
+		word = strings.Trim(word, "[].")
+		switch names := nameArgs[word]; {
+		case names != nil:
 			c.ValidArgsFunction = fromTopology(names)
+			return
+		case len(word) > 1 && strings.Contains(word, "|") && word == strings.ToLower(word):
+			c.ValidArgsFunction = cobra.FixedCompletions(strings.Split(word, "|"), cobra.ShellCompDirectiveNoFileComp)
 			return
 		}
 	}
