@@ -12,14 +12,14 @@ import (
 
 // An Item is one token or certificate of a Folder, without its secrets.
 type Item struct {
-	File    string
-	Kind    string // operator, account, user, CA or certificate
-	Name    string
-	Key     string // public key; for certificates the serial number in hex
-	Issuer  string // public key, or the name of the CA
-	Issued  time.Time
-	Expires time.Time // zero: never
-	Hosts   []string  // of a certificate
+	File    string    `json:"file"`
+	Kind    string    `json:"kind"` // operator, account, user, CA or certificate
+	Name    string    `json:"name"`
+	Key     string    `json:"key"`    // public key; for certificates the serial number in hex
+	Issuer  string    `json:"issuer"` // public key, or the name of the CA
+	Issued  time.Time `json:"issued"`
+	Expires time.Time `json:"expires,omitzero"` // zero: never
+	Hosts   []string  `json:"hosts,omitempty"`  // of a certificate
 }
 
 // Expired reports whether the item has no value any more at now.

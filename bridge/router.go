@@ -54,29 +54,29 @@ func (r *Router) Hash() string { return r.view.Hash }
 
 // A Target is one stamp that gets an event, and why.
 type Target struct {
-	Stamp topology.StampID
-	Rule  string // the rule of the topology, or the reason built in
+	Stamp topology.StampID `json:"stamp"`
+	Rule  string           `json:"rule"` // the rule of the topology, or the reason built in
 }
 
 // A Decision is where one event goes.
 type Decision struct {
 	// Targets are the stamps that get a copy each.
-	Targets []Target
+	Targets []Target `json:"targets,omitempty"`
 	// Candidates are the stamps of which one is to get the event, best first.
 	// With candidates there are no targets.
-	Candidates []Target
+	Candidates []Target `json:"candidates,omitempty"`
 	// Rule is the rule that takes a task; nil for all other events.
-	Rule *topology.StageRule
+	Rule *topology.StageRule `json:"-"`
 	// Offer says that nobody must act on the event: a stamp where nobody
 	// subscribes drops it.
-	Offer bool
+	Offer bool `json:"offer,omitempty"`
 	// Local says that this stamp's own clients are meant too; they have the
 	// event already.
-	Local bool
+	Local bool `json:"local,omitempty"`
 	// Refused is why the event must not cross; ReasonNone if it may.
-	Refused Reason
+	Refused Reason `json:"refused,omitempty"`
 	// Tried explains the decision rule by rule, for people.
-	Tried []string
+	Tried []string `json:"tried,omitempty"`
 }
 
 // A Reason says why an event did not go on its way. It is the label of a

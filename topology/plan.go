@@ -11,13 +11,13 @@ import (
 // A Step is one difference between two topologies and what it takes to put it
 // in force.
 type Step struct {
-	What    string    // the change, as "add leaf stamp eu-2"
-	Live    bool      // takes effect while everything runs
-	Link    []StampID // hubs whose link server restarts: about a second without links, no client notices
-	Process []StampID // stamps whose process must be restarted
-	CutsOff []StampID // stamps that lose their way to the others meanwhile, or for good
-	Issues  []string  // identities to issue: `ringway auth issue --stamp …`
-	Revokes []string  // identities to revoke
+	What    string    `json:"what"`              // the change, as "add leaf stamp eu-2"
+	Live    bool      `json:"live"`              // takes effect while everything runs
+	Link    []StampID `json:"link,omitempty"`    // hubs whose link server restarts: about a second without links, no client notices
+	Process []StampID `json:"process,omitempty"` // stamps whose process must be restarted
+	CutsOff []StampID `json:"cutsOff,omitempty"` // stamps that lose their way to the others meanwhile, or for good
+	Issues  []string  `json:"issues,omitempty"`  // identities to issue: `ringway auth issue --stamp …`
+	Revokes []string  `json:"revokes,omitempty"` // identities to revoke
 }
 
 // Restarts reports whether the step waits for a restart in stamp id.

@@ -63,7 +63,7 @@ identity. A CA of your own is brought along with --ca-cert and --ca-key.`,
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
 			hint(cmd, "next: ringway auth issue --topology %s --store %s --stamp NAME --out DIR", f.topology, f.store)
-			return show(cmd.OutOrStdout(), output, map[string]string{"federation": mesh.Name, "store": f.store}, func(w io.Writer) error {
+			return show(cmd.OutOrStdout(), output, "KeyStore", map[string]string{"federation": mesh.Name, "store": f.store}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "made the keys of federation %s in %s\n", mesh.Name, f.store)
 				return err
 			})
@@ -128,7 +128,7 @@ Secret as it is. Issuing again changes only what has to change.`,
 				return usageError{fmt.Errorf("topology %s has no stamp %q", f.topology, f.stamp)}
 			}
 			done, err := f.issue(s, mesh, all)
-			return errors.Join(err, show(cmd.OutOrStdout(), output, done, func(w io.Writer) error { return printIssued(w, done) }))
+			return errors.Join(err, show(cmd.OutOrStdout(), output, "Identity", done, func(w io.Writer) error { return printIssued(w, done) }))
 		},
 	}
 	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
@@ -251,7 +251,7 @@ something has expired already, or does --within that time.`,
 
 func printItems(cmd *cobra.Command, output string, items []auth.Item) error {
 	if output != outputTable {
-		return show(cmd.OutOrStdout(), output, items, nil)
+		return show(cmd.OutOrStdout(), output, "Credential", items, nil)
 	}
 	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "FILE\tKIND\tNAME\tISSUED\tEXPIRES\tHOSTS") // Flush reports errors
@@ -294,7 +294,7 @@ account FED in it says who is revoked.`,
 				return err
 			}
 			hint(cmd, "next: ringway auth issue --all --topology %s --store %s --out DIR, and give every stamp its folder", f.topology, f.store)
-			return show(cmd.OutOrStdout(), output, map[string]string{"revoked": f.stamp + user}, func(w io.Writer) error {
+			return show(cmd.OutOrStdout(), output, "Revocation", map[string]string{"revoked": f.stamp + user}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "revoked %s; issue the folders of the other stamps anew\n", f.stamp+user)
 				return err
 			})

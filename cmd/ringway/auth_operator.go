@@ -47,7 +47,7 @@ end by themselves; the public key that is printed takes them back before, with
 			}
 			until := time.Now().Add(life).UTC().Format(time.RFC3339)
 			hint(cmd, "next: ringway stamp freeze STAMP --reason WHY --server nats://HOST:4222 --creds %s", out)
-			return show(cmd.OutOrStdout(), output, map[string]string{"file": out, "name": name, "until": until, "key": key}, func(w io.Writer) error {
+			return show(cmd.OutOrStdout(), output, "Credentials", map[string]string{"file": out, "name": name, "until": until, "key": key}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "made %s, good until %s\nits public key is %s\n", out, until, key)
 				return err
 			})

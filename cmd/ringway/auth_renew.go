@@ -36,7 +36,7 @@ users stay out. Those of a stamp that was not revoked stay good until they expir
 				return err
 			}
 			hint(cmd, "next: ringway auth issue --topology %s --store %s --stamp %s --out DIR", f.topology, f.store, f.stamp)
-			return show(cmd.OutOrStdout(), output, map[string]string{"renewed": f.stamp}, func(w io.Writer) error {
+			return show(cmd.OutOrStdout(), output, "Renewal", map[string]string{"renewed": f.stamp}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "renewed %s; issue its folder\n", f.stamp)
 				return err
 			})

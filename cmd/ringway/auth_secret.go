@@ -55,7 +55,7 @@ func (f *secretFlags) print(w io.Writer, files map[string][]byte) error {
 	s := secretManifest{APIVersion: "v1", Kind: "Secret", Type: "Opaque", Data: files}
 	s.Metadata.Name, s.Metadata.Namespace = f.name, f.namespace
 	s.Metadata.Labels = map[string]string{"app.kubernetes.io/part-of": "ringway"}
-	return show(w, f.output, s, nil)
+	return show(w, f.output, "", s, nil)
 }
 
 func newAuthSecretCommand() *cobra.Command {

@@ -46,7 +46,7 @@ and change nothing. They cannot be taken back, but end by themselves.`,
 			}
 			until := time.Now().Add(life).UTC().Format(time.RFC3339)
 			hint(cmd, "next: ringway status --server nats://HOST:4222 --creds %s", out)
-			return show(cmd.OutOrStdout(), output, map[string]string{"file": out, "name": name, "until": until}, func(w io.Writer) error {
+			return show(cmd.OutOrStdout(), output, "Credentials", map[string]string{"file": out, "name": name, "until": until}, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "made %s, good until %s\n", out, until)
 				return err
 			})

@@ -112,7 +112,7 @@ func newContextListCommand() *cobra.Command {
 					return err
 				}
 			}
-			return show(cmd.OutOrStdout(), output, all, func(w io.Writer) error {
+			return show(cmd.OutOrStdout(), output, "Contexts", all, func(w io.Writer) error {
 				if len(names) == 0 {
 					_, err := fmt.Fprintln(w, "no contexts")
 					return err
@@ -137,7 +137,7 @@ func newContextListCommand() *cobra.Command {
 
 // told says what was done to a context.
 func told(cmd *cobra.Command, output, what, name string) error {
-	return show(cmd.OutOrStdout(), output, map[string]string{what: name}, func(w io.Writer) error {
+	return show(cmd.OutOrStdout(), output, "Selection", map[string]string{what: name}, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s context %s\n", what, name)
 		return err
 	})
@@ -191,7 +191,7 @@ func newContextShowCommand() *cobra.Command {
 				return err
 			}
 			p.Server, p.Admin = withoutUser(p.Server), withoutUser(p.Admin)
-			return show(cmd.OutOrStdout(), output, p, func(w io.Writer) error { return printYAML(w, p) })
+			return show(cmd.OutOrStdout(), output, "Context", p, func(w io.Writer) error { return printYAML(w, p) })
 		},
 	}
 	outputFlag(cmd, &output, outputYAML, outputJSON)

@@ -45,7 +45,7 @@ func newDLQListCommand(api *adminClient) *cobra.Command {
 			if err := api.call(cmd.Context(), http.MethodGet, path, &all); err != nil {
 				return err
 			}
-			return show(cmd.OutOrStdout(), output, all, func(w io.Writer) error { return printLetters(w, all) })
+			return show(cmd.OutOrStdout(), output, "DeadLetter", all, func(w io.Writer) error { return printLetters(w, all) })
 		},
 	}
 	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
@@ -80,7 +80,7 @@ func newDLQShowCommand(api *adminClient) *cobra.Command {
 			if err := api.call(cmd.Context(), http.MethodGet, "/events/dlq/"+args[0], &e); err != nil {
 				return err
 			}
-			return show(cmd.OutOrStdout(), output, &e, func(w io.Writer) error { return printLetter(w, &e) })
+			return show(cmd.OutOrStdout(), output, "DeadLetter", &e, func(w io.Writer) error { return printLetter(w, &e) })
 		},
 	}
 	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
@@ -119,7 +119,7 @@ replayed.`,
 				}
 				done = append(done, number)
 			}
-			return errors.Join(err, show(cmd.OutOrStdout(), output, map[string][]string{"replayed": done}, func(w io.Writer) error {
+			return errors.Join(err, show(cmd.OutOrStdout(), output, "Replay", map[string][]string{"replayed": done}, func(w io.Writer) error {
 				for _, number := range done {
 					if _, err := fmt.Fprintf(w, "replayed %s\n", number); err != nil {
 						return err

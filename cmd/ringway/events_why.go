@@ -64,7 +64,7 @@ func unknownEvent(s *gateway.Story) error {
 }
 
 func printStory(w io.Writer, s *gateway.Story, output string) error {
-	return show(w, output, s, func(w io.Writer) error {
+	return show(w, output, "", s, func(w io.Writer) error {
 		if output != outputName {
 			return storyTable{wide: output == "wide"}.print(w, s)
 		}

@@ -26,7 +26,8 @@ const exitCodes = "Exit codes: 0, 1 if it failed, 2 for a wrong command line or 
 const rootLong = `Ringway joins the NATS of many clusters, and moves Keptn's events between them.
 
 Standard output is for data, standard error for everything else. Colours are for
-terminals only. No verb asks anything.
+terminals only. No verb asks anything. JSON and YAML (-o) say what they are with
+apiVersion and kind; a list is under items.
 
 Exit codes, of all verbs:
   0  it is done, or all is well

@@ -94,7 +94,7 @@ func (f *orderFlags) levels(cmd *cobra.Command) error {
 			out[r.Stamp] = r.Status.LogLevel
 		}
 	}
-	return show(cmd.OutOrStdout(), f.output, out, func(w io.Writer) error {
+	return show(cmd.OutOrStdout(), f.output, "LogLevels", out, func(w io.Writer) error {
 		t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 		_, _ = fmt.Fprintln(t, "STAMP\tLEVEL") // Flush reports errors
 		for _, r := range is.Stamps {

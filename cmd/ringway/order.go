@@ -70,7 +70,7 @@ func (f *orderFlags) give(ctx context.Context, w io.Writer, o bridge.Order) erro
 	if err != nil {
 		return err
 	}
-	if err := show(w, f.output, is, func(w io.Writer) error { return printOrder(w, is) }); err != nil {
+	if err := show(w, f.output, "", is, func(w io.Writer) error { return printOrder(w, is) }); err != nil {
 		return err
 	}
 	n := 0

@@ -48,15 +48,42 @@ func outputFlag(cmd *cobra.Command, output *string, forms ...string) {
 	cmd.Flags().VarP(choice{output, forms}, "output", "o", "form of what is printed")
 }
 
-// show writes v as output says; text writes it for people.
-func show(w io.Writer, output string, v any, text func(io.Writer) error) error {
+// show writes v as output says, for programs as a document of a kind; text writes
+// it for people.
+func show(w io.Writer, output, kind string, v any, text func(io.Writer) error) error {
 	switch output {
 	case outputJSON:
-		return printJSON(w, v)
+		return printJSON(w, document{kind, v})
 	case outputYAML:
-		return printYAML(w, v)
+		return printYAML(w, document{kind, v})
 	}
 	return text(w)
+}
+
+// A document says what it is, beside what it holds: an object keeps its keys, and
+// of a list they are the items.
+type document struct {
+	kind string // empty: v says so itself
+	v    any
+}
+
+// MarshalJSON implements json.Marshaler.
+func (d document) MarshalJSON() ([]byte, error) {
+	b, err := json.Marshal(d.v)
+	if err != nil || d.kind == "" {
+		return b, err
+	}
+	const head = `{"apiVersion":"ringway/v1","kind":`
+	switch text := string(b); {
+	case text == "null":
+		return fmt.Appendf(nil, `%s%q,"items":[]}`, head, d.kind+"List"), nil
+	case text == "{}":
+		return fmt.Appendf(nil, `%s%q}`, head, d.kind), nil
+	case text[0] == '[':
+		return fmt.Appendf(nil, `%s%q,"items":%s}`, head, d.kind+"List", text), nil
+	default:
+		return fmt.Appendf(nil, `%s%q,%s`, head, d.kind, text[1:]), nil
+	}
 }
 
 func printJSON(w io.Writer, v any) error {

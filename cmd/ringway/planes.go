@@ -45,7 +45,7 @@ func newPlanesListCommand(api *adminClient) *cobra.Command {
 			if stamp != "" {
 				all = slices.DeleteFunc(all, func(c plane.Copy) bool { return string(c.Stamp) != stamp })
 			}
-			return show(cmd.OutOrStdout(), output, all, func(w io.Writer) error {
+			return show(cmd.OutOrStdout(), output, "StampPlanes", all, func(w io.Writer) error {
 				if output == outputName {
 					return namePlanes(w, all)
 				}
@@ -150,7 +150,7 @@ func newPlanesShowCommand(api *adminClient) *cobra.Command {
 			if len(found) == 0 {
 				return fmt.Errorf("no plane has name or id %q: see ringway planes list", args[0])
 			}
-			return show(cmd.OutOrStdout(), output, found, func(w io.Writer) error { return showPlanes(w, found) })
+			return show(cmd.OutOrStdout(), output, "Plane", found, func(w io.Writer) error { return showPlanes(w, found) })
 		},
 	}
 	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)

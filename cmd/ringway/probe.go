@@ -239,7 +239,7 @@ func reportProbe(w io.Writer, all []probeResult, output string) error {
 		failed = failed || r.Needed && !r.OK
 	}
 	if output == "json" {
-		if err := printJSON(w, all); err != nil {
+		if err := printJSON(w, document{"ProbeResult", all}); err != nil {
 			return err
 		}
 	} else if err := printProbe(w, all); err != nil {

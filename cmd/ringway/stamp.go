@@ -219,7 +219,7 @@ tells the last 20.`,
 				}
 			}
 			slices.SortStableFunc(all, func(a, b pastOrder) int { return a.At.Compare(b.At) })
-			return show(cmd.OutOrStdout(), output, all, func(w io.Writer) error { return printHistory(w, all) })
+			return show(cmd.OutOrStdout(), output, "Order", all, func(w io.Writer) error { return printHistory(w, all) })
 		},
 	}
 	from.add(cmd.Flags())

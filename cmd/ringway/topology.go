@@ -76,7 +76,7 @@ with --strict.`,
 
 func printProblems(w io.Writer, output, file string, mesh *topology.Mesh, problems, warnings topology.Problems) error {
 	if output != outputText {
-		return show(w, output, map[string]topology.Problems{
+		return show(w, output, "Validation", map[string]topology.Problems{
 			"problems": append(topology.Problems{}, problems...), "warnings": append(topology.Problems{}, warnings...),
 		}, nil)
 	}
@@ -159,7 +159,7 @@ func newGraphCommand() *cobra.Command {
 			case "svg":
 				_, err = io.WriteString(cmd.OutOrStdout(), mesh.SVG())
 			case outputJSON, outputYAML:
-				err = show(cmd.OutOrStdout(), format, mesh.Graph(), nil)
+				err = show(cmd.OutOrStdout(), format, "Graph", mesh.Graph(), nil)
 			default:
 				_, err = io.WriteString(cmd.OutOrStdout(), mesh.Mermaid())
 			}
@@ -198,7 +198,7 @@ Exit codes: 0, 1 if a file cannot be read, 2 if one is wrong, and with
 				return err
 			}
 			steps := topology.Plan(from, to)
-			err = show(cmd.OutOrStdout(), output, append([]topology.Step{}, steps...), func(w io.Writer) error { return printPlan(w, steps) })
+			err = show(cmd.OutOrStdout(), output, "Step", append([]topology.Step{}, steps...), func(w io.Writer) error { return printPlan(w, steps) })
 			if err == nil && detailed && len(steps) > 0 {
 				err = exitCode(exitChange)
 			}
@@ -315,7 +315,14 @@ func decide(mesh *topology.Mesh, from topology.StampID, body []byte, known *brid
 
 func printDecision(w io.Writer, output string, d bridge.Decision) error {
 	if output != outputText {
-		return show(w, output, d, nil)
+		out := struct {
+			Rule string `json:"rule,omitempty"` // that takes a task
+			bridge.Decision
+		}{Decision: d}
+		if d.Rule != nil {
+			out.Rule = d.Rule.Name
+		}
+		return show(w, output, "Decision", out, nil)
 	}
 	for _, t := range d.Targets {
 		_, _ = fmt.Fprintf(w, "→ %s  by %s\n", t.Stamp, t.Rule) // the last write reports

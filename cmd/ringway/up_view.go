@@ -165,7 +165,7 @@ func plainLine(s demo.Snapshot) string {
 // summary prints how it ended.
 func (v *view) summary(s demo.Summary) error {
 	if v.json {
-		return printJSON(v.stdout, s)
+		return printJSON(v.stdout, document{"Summary", s})
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -20,7 +20,7 @@ func newVersionCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			platform := runtime.GOOS + "/" + runtime.GOARCH
 			is := map[string]string{"version": gateway.Version(), "go": runtime.Version(), "platform": platform}
-			return show(cmd.OutOrStdout(), output, is, func(w io.Writer) error {
+			return show(cmd.OutOrStdout(), output, "Version", is, func(w io.Writer) error {
 				_, err := fmt.Fprintf(w, "ringway %s (%s, %s)\n", gateway.Version(), runtime.Version(), platform)
 				return err
 			})

@@ -2,6 +2,7 @@ package yamlfile
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -164,8 +165,23 @@ func (d *decoder) scalar(at *trail, n *yaml.Node, v reflect.Value) {
 			return
 		}
 		v.SetInt(i)
+	case v.CanFloat():
+		d.fraction(at, n, v)
 	default:
 		d.bad(n, at, "", "cannot be set")
+	}
+}
+
+// fraction sets a number that need not be whole. NaN and infinities are none.
+func (d *decoder) fraction(at *trail, n *yaml.Node, v reflect.Value) {
+	x, err := strconv.ParseFloat(n.Value, v.Type().Bits())
+	switch {
+	case err != nil || math.IsNaN(x) || math.IsInf(x, 0):
+		d.bad(n, at, "", "%q is not a number", clip(n.Value))
+	case n.Tag != "!!float" && n.Tag != "!!int":
+		d.bad(n, at, "write it without quotes", "%q is a text, not a number", n.Value)
+	default:
+		v.SetFloat(x)
 	}
 }
 

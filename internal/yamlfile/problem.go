@@ -7,12 +7,12 @@ import (
 
 // A Problem is one thing wrong with a file.
 type Problem struct {
-	File string
-	Line int // from 1; 0 if it is not known
-	Col  int
-	Path string // of the value, as "stamps[2].link.via"; empty for the whole file
-	Msg  string // what is wrong
-	Hint string // what would be right; may be empty
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"` // from 1; 0 if it is not known
+	Col  int    `json:"col,omitempty"`
+	Path string `json:"path,omitempty"` // of the value, as "stamps[2].link.via"; empty for the whole file
+	Msg  string `json:"message"`        // what is wrong
+	Hint string `json:"hint,omitempty"` // what would be right; may be empty
 }
 
 // Error returns the problem as file:line:column: path: what is wrong (hint).

@@ -16,6 +16,7 @@ type house struct {
 	Name   string            `yaml:"name"`
 	Floors int               `yaml:"floors"`
 	Small  int8              `yaml:"small"`
+	Share  float64           `yaml:"share"`
 	Open   bool              `yaml:"open"`
 	Sure   *bool             `yaml:"sure"`
 	Wait   time.Duration     `yaml:"wait"`
@@ -46,6 +47,7 @@ func TestDecode(t *testing.T) {
 name: 1.20 # a number is a text where a text is due, as it is written
 floors: 3
 small: -5
+share: 0.25
 sure: true
 wait: 1h30m
 labels: {a: b, app.kubernetes.io/name: x}
@@ -54,7 +56,7 @@ rooms: [hall, {name: kitchen, area: 12}]
 garden:
 `), &h))
 	require.Equal(t, house{
-		Name: "1.20", Floors: 3, Small: -5, Open: true, Sure: &yes, Wait: 90 * time.Minute,
+		Name: "1.20", Floors: 3, Small: -5, Share: 0.25, Open: true, Sure: &yes, Wait: 90 * time.Minute,
 		Labels: map[string]string{"a": "b", "app.kubernetes.io/name": "x"}, Tags: []string{"one", "2"},
 		Rooms: []room{{Name: "hall"}, {Name: "kitchen", Area: 12}}, Garden: garden{Trees: []string{"oak"}}, hidden: "kept",
 	}, h, "what the file does not name stays as it is")
@@ -81,6 +83,9 @@ func TestProblemsOfOneValue(t *testing.T) {
 		"floors: '3'":             `x.yaml:1:9: floors: "3" is a text, not a number (write it without quotes)`,
 		"floors: 3.5":             `x.yaml:1:9: floors: "3.5" is not a whole number`,
 		"small: 300":              `x.yaml:1:8: small: "300" is not a whole number`,
+		"share: half":             `x.yaml:1:8: share: "half" is not a number`,
+		"share: .nan":             `x.yaml:1:8: share: ".nan" is not a number`,
+		"share: '0.5'":            `x.yaml:1:8: share: "0.5" is a text, not a number (write it without quotes)`,
 		"open: yes":               `x.yaml:1:7: open: "yes" is not true or false (write true or false)`,
 		"wait: 10":                `x.yaml:1:7: wait: "10" is not a duration (write it as 90s, 10m or 24h)`,
 		"labels: [a]":             `x.yaml:1:9: labels: is a list, not an object (write keys and values)`,
