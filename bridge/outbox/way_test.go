@@ -91,6 +91,7 @@ type sender struct {
 	routers func() *bridge.Router // nil: that of federation
 	eras    outbox.Eras
 	sinks   []bridge.Sink
+	order   outbox.Order
 }
 
 func newSender(t *testing.T) *sender {
@@ -122,7 +123,7 @@ func (s *sender) start() {
 	}
 	s.out, err = outbox.New(outbox.Config{
 		Me: "a", Relay: relay, Fed: fed, Router: s.routers, Eras: s.eras, State: "RW_STATE",
-		DeadLetters: s.box, Tasks: noted{}, Sinks: s.sinks, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		DeadLetters: s.box, Tasks: noted{}, Sinks: s.sinks, Order: s.order, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -46,8 +46,9 @@ type marks struct {
 	known map[bridge.Key]*mark
 	ring  []bridge.Key // the same, oldest at next once it is full
 	next  int
-	open  int       // not passed
-	tail  time.Time // the stream had been read to its end at this time
+	open  int          // not passed
+	gone  []bridge.Key // passed, in the order of the stream, and nobody was told yet
+	tail  time.Time    // the stream had been read to its end at this time
 }
 
 func newMarks(now time.Time) *marks {
@@ -97,9 +98,22 @@ func (s *marks) pass(key bridge.Key) (at time.Time, captured bool) {
 	if !m.passed {
 		m.passed = true
 		s.open--
+		if s.gone = append(s.gone, key); len(s.gone) > maxMarks { // nobody asks
+			s.gone = s.gone[1:]
+		}
 		ring(s.changed)
 	}
 	return m.at, true
+}
+
+// told returns what has passed since it was last called, in the order of the
+// stream.
+func (s *marks) told() []bridge.Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.gone
+	s.gone = nil
+	return out
 }
 
 // has reports whether an event was captured.

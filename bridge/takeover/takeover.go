@@ -85,6 +85,9 @@ func (t *Takeover) Heard(key bridge.Key, at time.Time) { t.marks.add(key, at) }
 // May implements outbox.Order.
 func (t *Takeover) May(key bridge.Key, at time.Time) bool { return t.marks.may(key, at, time.Now()) }
 
+// Passed is for the outbox; see outbox.Order.
+func (t *Takeover) Passed() []bridge.Key { return t.marks.told() }
+
 // Changed implements outbox.Order.
 func (t *Takeover) Changed() <-chan struct{} { return t.marks.changed }
 
