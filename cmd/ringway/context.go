@@ -26,7 +26,11 @@ by the context of --context, RINGWAY_CONTEXT or --nats-context, then by the sele
 one. Files are 0600, below $XDG_CONFIG_HOME/ringway. A value may be env://VARIABLE;
 that of --server and --admin file://PATH as well.`,
 	}
-	cmd.AddCommand(newContextAddCommand(), newContextListCommand(), newContextSelectCommand(), newContextShowCommand(), newContextRemoveCommand())
+	cmd.AddCommand(newContextAddCommand(), newContextListCommand())
+	for _, c := range []*cobra.Command{newContextSelectCommand(), newContextShowCommand(), newContextRemoveCommand()} {
+		c.ValidArgsFunction = completeContexts
+		cmd.AddCommand(c)
+	}
 	return cmd
 }
 
@@ -239,6 +243,9 @@ func addContexts(c *cobra.Command) {
 	var named, natsNamed string
 	c.PersistentFlags().StringVar(&named, "context", "", "context to use, see 'ringway context'")
 	c.PersistentFlags().StringVar(&natsNamed, "nats-context", "", "context of the nats command line to use")
+	_ = c.RegisterFlagCompletionFunc("context", func(c *cobra.Command, _ []string, s string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return completeContexts(c, nil, s)
+	}) // the flag is there
 	each(c, func(sub *cobra.Command) {
 		run := sub.RunE
 		if run == nil {

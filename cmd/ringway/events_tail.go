@@ -55,7 +55,7 @@ tells nothing is said on stderr. JSON is an object a line. The steps are:
 	fs.StringSliceVar(&f.types, "type", nil, "events of these types, such as deployment.triggered")
 	fs.StringSliceVar(&f.stamps, "stamp", nil, "what the gateways of these stamps tell")
 	fs.StringSliceVar(&f.projects, "project", nil, "events of these projects")
-	fs.StringSliceVar(&f.contexts, "context", nil, "events with these shkeptncontexts")
+	fs.StringSliceVar(&f.contexts, "shkeptncontext", nil, "events with these shkeptncontexts")
 	fs.StringSliceVar(&f.step, "step", nil, "these steps")
 	fs.IntVar(&f.back, "back", 0, "begin with so many steps of each stamp that have happened already, at most 500")
 	fs.IntVar(&f.n, "count", 0, "end after so many steps; 0 is never")
