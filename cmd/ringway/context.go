@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -117,6 +118,9 @@ func newContextListCommand() *cobra.Command {
 				}
 			}
 			return show(cmd.OutOrStdout(), output, "Contexts", all, func(w io.Writer) error {
+				if output == outputName {
+					return namesOf(w, names, func(n string) string { return n })
+				}
 				if len(names) == 0 {
 					_, err := fmt.Fprintln(w, "no contexts")
 					return err
@@ -129,13 +133,13 @@ func newContextListCommand() *cobra.Command {
 						mark = "*"
 					}
 					p := all[n]
-					_, _ = fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\n", n, mark, withoutUser(p.Server), withoutUser(p.Admin), p.Description)
+					_, _ = fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\n", n, mark, cmp.Or(withoutUser(p.Server), "-"), cmp.Or(withoutUser(p.Admin), "-"), cmp.Or(p.Description, "-"))
 				}
 				return t.Flush()
 			})
 		},
 	}
-	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML, outputName)
 	return cmd
 }
 

@@ -41,17 +41,23 @@ func newDLQListCommand(from *source) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List dead letters, oldest first",
-		Example: "  ringway events dlq list --admin http://127.0.0.1:9222",
+		Example: `  ringway events dlq list --admin http://127.0.0.1:9222
+  ringway events dlq list -o name | xargs ringway events dlq replay`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := from.letters(cmd.Context(), start, limit)
 			if err != nil {
 				return err
 			}
-			return show(cmd.OutOrStdout(), output, "DeadLetter", all, func(w io.Writer) error { return printLetters(w, all) })
+			return show(cmd.OutOrStdout(), output, "DeadLetter", all, func(w io.Writer) error {
+				if output == outputName {
+					return namesOf(w, all, func(e *deadletter.Entry) string { return strconv.FormatUint(e.Number, 10) })
+				}
+				return printLetters(w, all)
+			})
 		},
 	}
-	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML, outputName)
 	cmd.Flags().Uint64Var(&start, "start", 1, "number of the first letter")
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many letters, at most 1000")
 	return cmd

@@ -49,24 +49,32 @@ func newPlanesListCommand(from *source) *cobra.Command {
 				if output == outputName {
 					return namePlanes(w, all)
 				}
-				return printPlanes(w, all)
+				return printPlanes(w, all, output == outputWide)
 			})
 		},
 	}
-	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML, outputName)
+	outputFlag(cmd, &output, outputTable, outputWide, outputJSON, outputYAML, outputName)
 	cmd.Flags().StringVar(&stamp, "stamp", "", "only planes of this stamp")
 	return cmd
 }
 
-func printPlanes(w io.Writer, all []plane.Copy) error {
+func printPlanes(w io.Writer, all []plane.Copy, wide bool) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "STAMP\tNAME\tNAMESPACE\tHOW\tSTATE\tSEEN\tSUBSCRIPTIONS\tHEARD") // Flush reports errors
+	head := "STAMP\tNAME\tNAMESPACE\tHOW\tSTATE\tSEEN\tSUBSCRIPTIONS\tHEARD"
+	if wide {
+		head += "\tSINCE\tID\tREASON"
+	}
+	_, _ = fmt.Fprintln(t, head) // Flush reports errors
 	n := 0
 	for _, c := range all {
 		for _, p := range c.Planes {
 			n++
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Stamp, p.Name, p.Namespace, how(p), p.State,
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", p.Stamp, p.Name, p.Namespace, how(p), p.State,
 				ago(p.Seen), events(p.Subscriptions), ago(c.At))
+			if wide {
+				_, _ = fmt.Fprintf(t, "\t%s\t%s\t%s", ago(p.Since), p.ID, cmp.Or(p.Reason, "-"))
+			}
+			_, _ = fmt.Fprintln(t)
 		}
 	}
 	if n == 0 {
