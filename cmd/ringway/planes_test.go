@@ -55,9 +55,13 @@ func TestPlanesCommand(t *testing.T) {
 	require.Contains(t, shown, "sh.keptn.event.deployment.triggered [*/dev,hardening/*]")
 	js, err := run("show", "script", "-o", "json")
 	require.NoError(t, err)
-	var back []plane.Plane
+	var back struct {
+		Kind  string
+		Items []plane.Plane
+	}
 	require.NoError(t, json.Unmarshal([]byte(js), &back))
-	require.Len(t, back, 1)
+	require.Equal(t, "PlaneList", back.Kind)
+	require.Len(t, back.Items, 1)
 	admin = strings.TrimPrefix(srv.URL, "http://")
 	same, err := run("list", "--stamp", "us", "-o", "yaml")
 	require.NoError(t, err, "an address as gateway.yaml has it")
