@@ -15,6 +15,8 @@ LABEL org.opencontainers.image.title="ringway" \
 COPY --chown=65532:65532 root/ /
 USER 65532:65532
 WORKDIR /var/lib/ringway
+# So that `kubectl exec POD -- ringway status` finds it.
+ENV PATH=/
 EXPOSE 4222 6222 6223 7222 7422 8080 8222 8443 9222
 ENTRYPOINT ["/ringway"]
 CMD ["run"]

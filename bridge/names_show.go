@@ -21,6 +21,11 @@ const (
 	// stamps, which it asks in turn. Only who watches its own stamp may.
 	ShowFederation  = "show.federation"
 	ShowExamination = "show.examination"
+	// ShowPlanes asks a gateway for the planes that it knows of, and ShowLetters
+	// for its dead letters, without the events. The latter has a body. Only who
+	// watches its own stamp may.
+	ShowPlanes  = "show.planes"
+	ShowLetters = "show.letters"
 	// showReplies starts the rest of an answer; the process that asked and the
 	// number of the question follow.
 	showReplies = "shown."

@@ -22,11 +22,13 @@ const (
 	VerbResume  Verb = "resume"  // let go of what is held
 	VerbPromote Verb = "promote" // the same, for a ring that is next
 	VerbLevel   Verb = "level"   // set the log level
+	VerbReplay  Verb = "replay"  // send dead letters on their way again
 )
 
 // Bounds of an Order.
 const (
 	maxReason   = 200
+	maxLetters  = 50
 	maxOrderFor = 24 * time.Hour
 	// orderLife is for how long an order is good, to both sides of its time:
 	// clocks differ, and one that was seen on its way must not be of use later.
@@ -42,6 +44,8 @@ type Order struct {
 	Reason string             `json:"reason,omitempty"`
 	Level  string             `json:"level,omitempty"` // of logs; empty: as configured
 	For    time.Duration      `json:"for,omitempty"`   // how long the level lasts; 0 is until the next order
+	// Letters are the numbers of dead letters, which are of one stamp.
+	Letters []uint64 `json:"letters,omitempty"`
 }
 
 // Holds reports whether the order makes a stamp hold events.
@@ -66,6 +70,10 @@ func (o *Order) Check(me topology.StampID, now time.Time) error {
 	case o.Holds() && o.Reason == "":
 		return errors.New("the order gives no reason")
 	case o.Holds(), o.Releases():
+		return nil
+	case o.Verb == VerbReplay && (len(o.To) != 1 || len(o.Letters) == 0 || len(o.Letters) > maxLetters):
+		return fmt.Errorf("1 to %d dead letters of one stamp are replayed by an order", maxLetters)
+	case o.Verb == VerbReplay:
 		return nil
 	case o.Verb != VerbLevel:
 		return fmt.Errorf("stamp %s does not know the order %q", me, o.Verb)
@@ -133,4 +141,7 @@ type Done struct {
 	Reason string    `json:"reason,omitempty"`
 	Level  string    `json:"level,omitempty"`
 	Until  time.Time `json:"until,omitzero"` // of a level
+	// Letters are the dead letters that were replayed, and Err says why not all were.
+	Letters []uint64 `json:"letters,omitempty"`
+	Err     string   `json:"err,omitempty"`
 }

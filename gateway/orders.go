@@ -50,7 +50,7 @@ const (
 func (g *Gateway) openHold(c *conns) (*hold.Keeper, error) {
 	k, err := hold.New(hold.Config{
 		Me: g.opts.Stamp, Relay: c.relay, Stream: inbox.StateStream(g.replicas()), Log: g.log.With("component", "orders"), Metrics: g.reg,
-		Changed: func(is hold.State) { g.level.set(is.Level) },
+		Changed: func(is hold.State) { g.level.set(is.Level) }, Replay: g.replayLetters,
 	})
 	if err != nil {
 		return nil, err

@@ -73,10 +73,11 @@ func (g *Gateway) makeCtl(c *conns) (*ctl.Server, error) {
 			bridge.ShowChecks:      func(ctx context.Context) (any, error) { return g.Examine(ctx, false), nil },
 			bridge.ShowFederation:  func(ctx context.Context) (any, error) { return g.Federation(ctx), nil },
 			bridge.ShowExamination: func(ctx context.Context) (any, error) { return g.Examine(ctx, true), nil },
+			bridge.ShowPlanes:      g.planeList,
 		},
 		Queries: map[string]func(context.Context, topology.StampID, []byte) (any, error){
 			bridge.ShowSteps: g.tellSteps, bridge.ShowNews: g.tellNews,
-			bridge.ShowStory: g.tellStory, bridge.ShowTail: g.tellTail,
+			bridge.ShowStory: g.tellStory, bridge.ShowTail: g.tellTail, bridge.ShowLetters: g.tellLetters,
 			bridge.OrderTake: g.takeOrder, bridge.OrderPass: g.passOrder,
 		},
 	})
@@ -92,7 +93,7 @@ func (g *Gateway) mayAsk(from topology.StampID, what string) error {
 	}
 	v := g.force.Load().view
 	switch what {
-	case bridge.ShowFederation, bridge.ShowExamination, bridge.ShowStory, bridge.ShowTail:
+	case bridge.ShowFederation, bridge.ShowExamination, bridge.ShowStory, bridge.ShowTail, bridge.ShowPlanes, bridge.ShowLetters:
 		return fmt.Errorf("%s is for who watches %s alone", what, v.Me.ID)
 	case bridge.OrderPass:
 		return errNotOperator

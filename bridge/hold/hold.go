@@ -44,6 +44,9 @@ type Config struct {
 	Log     *slog.Logger           //
 	Metrics prometheus.Registerer  //
 	Now     func() time.Time       // nil is time.Now
+	// Replay sends dead letters on their way again, in order, and returns those
+	// that went; the error is about the next. nil: this stamp keeps none.
+	Replay func(ctx context.Context, letters []uint64) ([]uint64, error)
 }
 
 // A State is what is in force.
@@ -191,6 +194,7 @@ func (k *Keeper) Do(ctx context.Context, o bridge.Order, who, key string, via to
 		k.metrics.orders.WithLabelValues(verbLabel(o.Verb), "refused").Inc()
 		return Outcome{}, err
 	}
+	var replayed replay
 	for try := 1; ; try++ {
 		if err := k.load(ctx); err != nil { // another replica may have written it
 			return Outcome{}, err
@@ -202,7 +206,11 @@ func (k *Keeper) Do(ctx context.Context, o bridge.Order, who, key string, via to
 			}
 		}
 		d := bridge.Done{ID: o.ID, At: now, Verb: o.Verb, By: who, Key: key, Via: string(via), Reason: o.Reason}
-		d.Result = s.apply(o, &d)
+		if o.Verb != bridge.VerbReplay {
+			d.Result = s.apply(o, &d)
+		} else if err := replayed.do(ctx, k.cfg.Replay, o.Letters, &d); err != nil {
+			return Outcome{}, err
+		}
 		s.Orders = append(s.Orders[max(0, len(s.Orders)+1-MaxKept):len(s.Orders):len(s.Orders)], d)
 		err := k.save(ctx, s)
 		if errors.Is(err, errLate) && try < writeTries {
@@ -277,7 +285,7 @@ func (k *Keeper) save(ctx context.Context, s State) error {
 // verbLabel keeps what a stranger may write out of the labels of metrics.
 func verbLabel(v bridge.Verb) string {
 	switch v {
-	case bridge.VerbFreeze, bridge.VerbDrain, bridge.VerbResume, bridge.VerbPromote, bridge.VerbLevel:
+	case bridge.VerbFreeze, bridge.VerbDrain, bridge.VerbResume, bridge.VerbPromote, bridge.VerbLevel, bridge.VerbReplay:
 		return string(v)
 	}
 	return "unknown"

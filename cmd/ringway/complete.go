@@ -15,7 +15,7 @@ import (
 // An argument is known by the word that Use has for it.
 var (
 	nameFlags = map[string]func(*topology.Mesh) []string{
-		"stamp": stampNames, "from": stampNames, "to": stampNames, "cut": stampNames, "ring": ringNames, "geo": geoNames,
+		"stamp": stampNames, "from": stampNames, "to": stampNames, "cut": stampNames, "ring": ringNames, "geo": geoNames, "stage": stageNames,
 	}
 	nameArgs = map[string]func(*topology.Mesh) []string{"STAMP": stampNames, "RING": ringNames, "GEO": geoNames}
 )
@@ -43,6 +43,25 @@ func geoNames(m *topology.Mesh) []string {
 		out = append(out, string(g))
 	}
 	return out
+}
+
+func stageNames(m *topology.Mesh) []string {
+	var out []string
+	for _, s := range m.Stages {
+		out = append(out, s.Stage)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// completeContexts completes the name of one context. It is a cobra.CompletionFunc.
+func completeContexts(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	c, err := openContexts()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp // a shell has no place for an error
+	}
+	names, _ := c.names() // as above
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeNames lets shells complete the flags and arguments of c: words of a

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,11 @@ by the context of --context, RINGWAY_CONTEXT or --nats-context, then by the sele
 one. Files are 0600, below $XDG_CONFIG_HOME/ringway. A value may be env://VARIABLE;
 that of --server and --admin file://PATH as well.`,
 	}
-	cmd.AddCommand(newContextAddCommand(), newContextListCommand(), newContextSelectCommand(), newContextShowCommand(), newContextRemoveCommand())
+	cmd.AddCommand(newContextAddCommand(), newContextListCommand())
+	for _, c := range []*cobra.Command{newContextSelectCommand(), newContextShowCommand(), newContextRemoveCommand()} {
+		c.ValidArgsFunction = completeContexts
+		cmd.AddCommand(c)
+	}
 	return cmd
 }
 
@@ -113,6 +118,9 @@ func newContextListCommand() *cobra.Command {
 				}
 			}
 			return show(cmd.OutOrStdout(), output, "Contexts", all, func(w io.Writer) error {
+				if output == outputName {
+					return namesOf(w, names, func(n string) string { return n })
+				}
 				if len(names) == 0 {
 					_, err := fmt.Fprintln(w, "no contexts")
 					return err
@@ -125,13 +133,13 @@ func newContextListCommand() *cobra.Command {
 						mark = "*"
 					}
 					p := all[n]
-					_, _ = fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\n", n, mark, withoutUser(p.Server), withoutUser(p.Admin), p.Description)
+					_, _ = fmt.Fprintf(t, "%s%s\t%s\t%s\t%s\n", n, mark, cmp.Or(withoutUser(p.Server), "-"), cmp.Or(withoutUser(p.Admin), "-"), cmp.Or(p.Description, "-"))
 				}
 				return t.Flush()
 			})
 		},
 	}
-	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML, outputName)
 	return cmd
 }
 
@@ -239,6 +247,9 @@ func addContexts(c *cobra.Command) {
 	var named, natsNamed string
 	c.PersistentFlags().StringVar(&named, "context", "", "context to use, see 'ringway context'")
 	c.PersistentFlags().StringVar(&natsNamed, "nats-context", "", "context of the nats command line to use")
+	_ = c.RegisterFlagCompletionFunc("context", func(c *cobra.Command, _ []string, s string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return completeContexts(c, nil, s)
+	}) // the flag is there
 	each(c, func(sub *cobra.Command) {
 		run := sub.RunE
 		if run == nil {

@@ -140,8 +140,8 @@ func printExamination(w io.Writer, is *gateway.Examination, short bool) error {
 		b.WriteByte('\n')
 	}
 	n := countLevels(is)
-	_, _ = fmt.Fprintf(&b, "%s: %d well, %d warnings, %d failures, in %s\n", verdictMark(n), n[gateway.LevelOK],
-		n[gateway.LevelWarning], n[gateway.LevelFailure], stampCount(is.Answered))
+	_, _ = fmt.Fprintf(&b, "%s: %d well, %s, %s, in %s\n", verdictMark(n), n[gateway.LevelOK],
+		counted(n[gateway.LevelWarning], "warning"), counted(n[gateway.LevelFailure], "failure"), stampCount(is.Answered))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -156,9 +156,12 @@ func verdictMark(n map[gateway.Level]int) string {
 	return marks[gateway.LevelOK]
 }
 
-func stampCount(n int) string {
+func stampCount(n int) string { return counted(n, "stamp") }
+
+// counted is a number of things whose plural has an s.
+func counted(n int, thing string) string {
 	if n == 1 {
-		return "1 stamp"
+		return "1 " + thing
 	}
-	return fmt.Sprintf("%d stamps", n)
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/deadletter"
+	"github.com/ringway/ringway/gateway"
+	"github.com/ringway/ringway/topology"
 )
 
 func newEventsCommand() *cobra.Command {
@@ -23,35 +27,65 @@ func newEventsCommand() *cobra.Command {
 		Use:   "dlq",
 		Short: "Dead letters: events that were set aside, with the reason",
 	}
-	api := &adminClient{}
-	dlq.PersistentFlags().StringVar(&api.base, "admin", "http://127.0.0.1:9222", "admin address of the stamp's gateway")
-	dlq.AddCommand(newDLQListCommand(api), newDLQShowCommand(api), newDLQReplayCommand(api))
+	from := &source{}
+	from.add(dlq.PersistentFlags())
+	dlq.AddCommand(newDLQListCommand(from), newDLQShowCommand(from), newDLQReplayCommand(from))
 	cmd.AddCommand(dlq, newWhyCommand(), newTailCommand())
 	return cmd
 }
 
-func newDLQListCommand(api *adminClient) *cobra.Command {
+func newDLQListCommand(from *source) *cobra.Command {
 	var output string
 	var start uint64
 	var limit int
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List dead letters, oldest first",
-		Example: "  ringway events dlq list --admin http://127.0.0.1:9222",
+		Example: `  ringway events dlq list --admin http://127.0.0.1:9222
+  ringway events dlq list -o name | xargs ringway events dlq replay`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var all []*deadletter.Entry
-			path := fmt.Sprintf("/events/dlq?start=%d&limit=%d", start, limit)
-			if err := api.call(cmd.Context(), http.MethodGet, path, &all); err != nil {
+			all, err := from.letters(cmd.Context(), start, limit)
+			if err != nil {
 				return err
 			}
-			return show(cmd.OutOrStdout(), output, "DeadLetter", all, func(w io.Writer) error { return printLetters(w, all) })
+			return show(cmd.OutOrStdout(), output, "DeadLetter", all, func(w io.Writer) error {
+				if output == outputName {
+					return namesOf(w, all, func(e *deadletter.Entry) string { return strconv.FormatUint(e.Number, 10) })
+				}
+				return printLetters(w, all)
+			})
 		},
 	}
-	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML)
+	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML, outputName)
 	cmd.Flags().Uint64Var(&start, "start", 1, "number of the first letter")
 	cmd.Flags().IntVar(&limit, "limit", 100, "how many letters, at most 1000")
 	return cmd
+}
+
+// letters asks for dead letters. Over NATS they come without the events.
+func (s *source) letters(ctx context.Context, start uint64, limit int) (all []*deadletter.Entry, err error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	what := [2]string{fmt.Sprintf("/events/dlq?start=%d&limit=%d", start, limit), bridge.ShowLetters}
+	return all, s.query(ctx, what, gateway.LettersQuestion{Start: start, Limit: limit}, &all)
+}
+
+// letter asks for one.
+func (s *source) letter(ctx context.Context, number uint64) (*deadletter.Entry, error) {
+	if s.server == "" {
+		e := &deadletter.Entry{}
+		return e, s.admin.call(ctx, http.MethodGet, fmt.Sprintf("/events/dlq/%d", number), e)
+	}
+	all, err := s.letters(ctx, number, 1)
+	if err == nil && (len(all) == 0 || all[0].Number != number) {
+		err = fmt.Errorf("%w: %d", deadletter.ErrNotFound, number)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
 }
 
 func printLetters(w io.Writer, all []*deadletter.Entry) error {
@@ -68,7 +102,7 @@ func printLetters(w io.Writer, all []*deadletter.Entry) error {
 	return t.Flush()
 }
 
-func newDLQShowCommand(api *adminClient) *cobra.Command {
+func newDLQShowCommand(from *source) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "show NUMBER",
@@ -76,11 +110,18 @@ func newDLQShowCommand(api *adminClient) *cobra.Command {
 		Example: "  ringway events dlq show 17",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var e deadletter.Entry
-			if err := api.call(cmd.Context(), http.MethodGet, "/events/dlq/"+args[0], &e); err != nil {
+			number, err := deadletter.ParseNumber(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			e, err := from.letter(cmd.Context(), number)
+			if err != nil {
 				return err
 			}
-			return show(cmd.OutOrStdout(), output, "DeadLetter", &e, func(w io.Writer) error { return printLetter(w, &e) })
+			if from.server != "" {
+				hint(cmd, "the event itself is shown by --admin alone")
+			}
+			return show(cmd.OutOrStdout(), output, "DeadLetter", e, func(w io.Writer) error { return printLetter(w, e) })
 		},
 	}
 	outputFlag(cmd, &output, outputText, outputJSON, outputYAML)
@@ -99,7 +140,51 @@ func printLetter(w io.Writer, e *deadletter.Entry) error {
 	return err
 }
 
-func newDLQReplayCommand(api *adminClient) *cobra.Command {
+// replay has dead letters sent on their way again, and returns those that were.
+// Over NATS it is an order, signed and written down.
+func (s *source) replay(ctx context.Context, numbers []string) ([]string, error) {
+	done := []string{}
+	if s.server == "" {
+		for _, n := range numbers {
+			if err := s.admin.call(ctx, http.MethodPost, "/events/dlq/"+n+"/replay", nil); err != nil {
+				return done, err
+			}
+			done = append(done, n)
+		}
+		return done, nil
+	}
+	o := bridge.Order{Verb: bridge.VerbReplay}
+	for _, text := range numbers {
+		n, err := deadletter.ParseNumber(text)
+		if err != nil {
+			return done, usageError{err}
+		}
+		o.Letters = append(o.Letters, n)
+	}
+	all, err := s.federation(ctx)
+	if err != nil {
+		return done, err
+	}
+	o.To = []topology.StampID{all.Asked}
+	is, err := s.order(ctx, o)
+	if err != nil {
+		return done, err
+	}
+	for _, a := range is.Answers {
+		if a.Done == nil {
+			return done, fmt.Errorf("stamp %s: %s", a.Stamp, a.Err)
+		}
+		for _, n := range a.Done.Letters {
+			done = append(done, strconv.FormatUint(n, 10))
+		}
+		if a.Done.Err != "" {
+			return done, fmt.Errorf("stamp %s: %s", a.Stamp, a.Done.Err)
+		}
+	}
+	return done, nil
+}
+
+func newDLQReplayCommand(from *source) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "replay NUMBER...",
@@ -107,18 +192,16 @@ func newDLQReplayCommand(api *adminClient) *cobra.Command {
 		Long: `Send dead letters on their way again and remove them. One that was set aside
 on its way out is routed anew, by the topology of today; one that had arrived
 is delivered to whoever subscribes now. It ends at the first that cannot be
-replayed.`,
-		Example: "  ringway events dlq replay 17 18",
-		Args:    cobra.MinimumNArgs(1),
+replayed. With --server it is an order, of 50 letters at most: --creds are those
+of 'ringway auth operator', and 'ringway stamp history' shows it.`,
+		Example: `  ringway events dlq replay 17 18
+  ringway events dlq replay 17 --server nats://ringway:4222 --creds anna.creds`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			done := []string{}
-			var err error
-			for _, number := range args {
-				if err = api.call(cmd.Context(), http.MethodPost, "/events/dlq/"+number+"/replay", nil); err != nil {
-					break
-				}
-				done = append(done, number)
+			if err := from.check(); err != nil {
+				return err
 			}
+			done, err := from.replay(cmd.Context(), args)
 			return errors.Join(err, show(cmd.OutOrStdout(), output, "Replay", map[string][]string{"replayed": done}, func(w io.Writer) error {
 				for _, number := range done {
 					if _, err := fmt.Fprintf(w, "replayed %s\n", number); err != nil {

@@ -50,12 +50,12 @@ tells nothing is said on stderr. JSON is an object a line. The steps are:
 	}
 	fs := cmd.Flags()
 	f.from.add(fs)
-	outputFlag(cmd, &f.output, outputTable, "wide", outputJSON, outputYAML, outputName)
+	outputFlag(cmd, &f.output, outputTable, outputWide, outputJSON, outputYAML, outputName)
 	fs.StringSliceVar(&f.stages, "stage", nil, "events of these stages")
 	fs.StringSliceVar(&f.types, "type", nil, "events of these types, such as deployment.triggered")
 	fs.StringSliceVar(&f.stamps, "stamp", nil, "what the gateways of these stamps tell")
 	fs.StringSliceVar(&f.projects, "project", nil, "events of these projects")
-	fs.StringSliceVar(&f.contexts, "context", nil, "events with these shkeptncontexts")
+	fs.StringSliceVar(&f.contexts, "shkeptncontext", nil, "events with these shkeptncontexts")
 	fs.StringSliceVar(&f.step, "step", nil, "these steps")
 	fs.IntVar(&f.back, "back", 0, "begin with so many steps of each stamp that have happened already, at most 500")
 	fs.IntVar(&f.n, "count", 0, "end after so many steps; 0 is never")
@@ -224,7 +224,7 @@ func (p *tailPrinter) show(e journal.Entry) error {
 	at := e.Time.UTC().Format("15:04:05.000")
 	e.Say()
 	row := []any{at, e.Where, shortType(e.Type), e.What}
-	if p.output == "wide" {
+	if p.output == outputWide {
 		head, format = []any{"TIME", "WHERE", "STEP", "EVENT", "PLACE", "CONTEXT", "ID", "WHAT"}, "%-12s  %-24s  %-10s  %-32s  %-24s  %-36s  %-36s  %s\n"
 		row = []any{at, e.Where, e.Step, shortType(e.Type), e.Place(), e.Context, e.ID, e.What}
 	}

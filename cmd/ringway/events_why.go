@@ -50,7 +50,7 @@ wrong command line.`,
 		},
 	}
 	from.add(cmd.Flags())
-	outputFlag(cmd, &output, outputTable, "wide", outputJSON, outputYAML, outputName)
+	outputFlag(cmd, &output, outputTable, outputWide, outputJSON, outputYAML, outputName)
 	return cmd
 }
 
@@ -66,7 +66,7 @@ func unknownEvent(s *gateway.Story) error {
 func printStory(w io.Writer, s *gateway.Story, output string) error {
 	return show(w, output, "", s, func(w io.Writer) error {
 		if output != outputName {
-			return storyTable{wide: output == "wide"}.print(w, s)
+			return storyTable{wide: output == outputWide}.print(w, s)
 		}
 		for _, e := range s.Events {
 			if _, err := fmt.Fprintf(w, "event/%s\n", e.ID); err != nil {

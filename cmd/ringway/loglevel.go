@@ -30,10 +30,10 @@ func newLogLevelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "level [debug|info|warn|error|default]",
 		Short: "Show or set the log level of running gateways",
-		Long: `Show the log level of gateways, or set it without a restart, in every replica of a
-stamp: the one that is asked, or those that are named. It goes back by itself after
---for; 'default' sets it back now. To see it no rights are needed, to set it those
-of an operator.
+		Long: `Show the log level of the gateways of all stamps, or set it without a restart, in
+every replica of a stamp: of the one that is asked, if none is named. It goes back
+by itself after --for; 'default' sets it back now. To see it no rights are needed,
+to set it those of an operator.
 ` + orderExits,
 		Example: `  ringway log level
   ringway log level debug --for 10m --stamp us-prod --creds anna.creds --server nats://ringway:4222`,

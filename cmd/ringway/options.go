@@ -168,7 +168,8 @@ func walk(prefix string, v reflect.Value) []setting {
 func bindFlags(fs *pflag.FlagSet, options any) {
 	meaning := meanings()
 	for _, s := range settings(options) {
-		usage := fmt.Sprintf("%s (%s", meaning[s.key], s.variable())
+		// pflag would take what is in backquotes for the name of the value.
+		usage := fmt.Sprintf("%s (%s", strings.ReplaceAll(meaning[s.key], "`", "'"), s.variable())
 		if !s.value.IsZero() {
 			usage += fmt.Sprintf("; default %v", s.value.Interface())
 		}

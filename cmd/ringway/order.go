@@ -41,32 +41,37 @@ func (f *orderFlags) check() error {
 	return f.from.check()
 }
 
-// give signs an order, has it passed on and prints what came of it. It fails if
-// a stamp did not carry it out.
-func (f *orderFlags) give(ctx context.Context, w io.Writer, o bridge.Order) error {
-	o.ID, o.At, o.Reason = rand.Text(), time.Now().UTC(), f.reason
+// order signs an order, has it passed on and returns what came of it.
+func (s *source) order(ctx context.Context, o bridge.Order) (*gateway.OrderReport, error) {
+	o.ID, o.At = rand.Text(), time.Now().UTC()
 	text, err := json.Marshal(o)
 	if err != nil {
-		return fmt.Errorf("write order: %w", err)
+		return nil, fmt.Errorf("write order: %w", err)
 	}
-	file, err := os.ReadFile(f.from.creds)
+	file, err := os.ReadFile(s.creds)
 	if err != nil {
-		return fmt.Errorf("read credentials: %w", err)
+		return nil, fmt.Errorf("read credentials: %w", err)
 	}
 	signed, err := auth.SignOrder(file, text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body, err := json.Marshal(signed)
 	if err != nil {
-		return fmt.Errorf("write order: %w", err)
+		return nil, fmt.Errorf("write order: %w", err)
 	}
 	is := &gateway.OrderReport{}
-	if f.from.server == "" {
-		err = f.from.admin.send(ctx, http.MethodPost, "/orders", body, is)
-	} else {
-		err = f.from.tell(ctx, bridge.OrderPass, body, is)
+	if s.server == "" {
+		return is, s.admin.send(ctx, http.MethodPost, "/orders", body, is)
 	}
+	return is, s.tell(ctx, bridge.OrderPass, body, is)
+}
+
+// give has an order carried out and prints what came of it. It fails if a stamp
+// did not do it.
+func (f *orderFlags) give(ctx context.Context, w io.Writer, o bridge.Order) error {
+	o.Reason = f.reason
+	is, err := f.from.order(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ const (
 	outputJSON  = "json"
 	outputYAML  = "yaml"
 	outputName  = "name"
+	outputWide  = "wide"
 )
 
 // A choice is the value of a flag that takes one of a few words. Another word is
@@ -84,6 +85,16 @@ func (d document) MarshalJSON() ([]byte, error) {
 	default:
 		return fmt.Appendf(nil, `%s%q,%s`, head, d.kind, text[1:]), nil
 	}
+}
+
+// namesOf prints a name a line, for scripts, and nothing if there is none.
+func namesOf[T any](w io.Writer, all []T, name func(T) string) error {
+	for _, v := range all {
+		if _, err := fmt.Fprintln(w, name(v)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printJSON(w io.Writer, v any) error {

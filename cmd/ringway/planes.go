@@ -24,13 +24,13 @@ func newPlanesCommand() *cobra.Command {
 		Long: `Look at execution planes. A stamp knows its own, and what the stamps it exchanges
 events with last said of theirs; ask that of a control plane for all of them.`,
 	}
-	api := &adminClient{}
-	cmd.PersistentFlags().StringVar(&api.base, "admin", "http://127.0.0.1:9222", "admin address of the stamp's gateway")
-	cmd.AddCommand(newPlanesListCommand(api), newPlanesShowCommand(api))
+	from := &source{}
+	from.add(cmd.PersistentFlags())
+	cmd.AddCommand(newPlanesListCommand(from), newPlanesShowCommand(from))
 	return cmd
 }
 
-func newPlanesListCommand(api *adminClient) *cobra.Command {
+func newPlanesListCommand(from *source) *cobra.Command {
 	var output, stamp string
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -38,8 +38,8 @@ func newPlanesListCommand(api *adminClient) *cobra.Command {
 		Example: "  ringway planes list --stamp us-prod -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var all []plane.Copy
-			if err := api.call(cmd.Context(), http.MethodGet, "/planes", &all); err != nil {
+			all, err := from.planes(cmd.Context())
+			if err != nil {
 				return err
 			}
 			if stamp != "" {
@@ -49,24 +49,32 @@ func newPlanesListCommand(api *adminClient) *cobra.Command {
 				if output == outputName {
 					return namePlanes(w, all)
 				}
-				return printPlanes(w, all)
+				return printPlanes(w, all, output == outputWide)
 			})
 		},
 	}
-	outputFlag(cmd, &output, outputTable, outputJSON, outputYAML, outputName)
+	outputFlag(cmd, &output, outputTable, outputWide, outputJSON, outputYAML, outputName)
 	cmd.Flags().StringVar(&stamp, "stamp", "", "only planes of this stamp")
 	return cmd
 }
 
-func printPlanes(w io.Writer, all []plane.Copy) error {
+func printPlanes(w io.Writer, all []plane.Copy, wide bool) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "STAMP\tNAME\tNAMESPACE\tHOW\tSTATE\tSEEN\tSUBSCRIPTIONS\tHEARD") // Flush reports errors
+	head := "STAMP\tNAME\tNAMESPACE\tHOW\tSTATE\tSEEN\tSUBSCRIPTIONS\tHEARD"
+	if wide {
+		head += "\tSINCE\tID\tREASON"
+	}
+	_, _ = fmt.Fprintln(t, head) // Flush reports errors
 	n := 0
 	for _, c := range all {
 		for _, p := range c.Planes {
 			n++
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Stamp, p.Name, p.Namespace, how(p), p.State,
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", p.Stamp, p.Name, p.Namespace, how(p), p.State,
 				ago(p.Seen), events(p.Subscriptions), ago(c.At))
+			if wide {
+				_, _ = fmt.Fprintf(t, "\t%s\t%s\t%s", ago(p.Since), p.ID, cmp.Or(p.Reason, "-"))
+			}
+			_, _ = fmt.Fprintln(t)
 		}
 	}
 	if n == 0 {
@@ -86,6 +94,14 @@ func namePlanes(w io.Writer, all []plane.Copy) error {
 		}
 	}
 	return nil
+}
+
+// planes asks for all planes that a gateway knows of.
+func (s *source) planes(ctx context.Context) (all []plane.Copy, err error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return all, s.ask(ctx, [2]string{"/planes", bridge.ShowPlanes}, &all)
 }
 
 // planes returns what a gateway knows of live planes.
@@ -127,7 +143,7 @@ func scope(f plane.Filter) string {
 	return ""
 }
 
-func newPlanesShowCommand(api *adminClient) *cobra.Command {
+func newPlanesShowCommand(from *source) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "show NAME|ID",
@@ -135,8 +151,8 @@ func newPlanesShowCommand(api *adminClient) *cobra.Command {
 		Example: "  ringway planes show helm-service",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var all []plane.Copy
-			if err := api.call(cmd.Context(), http.MethodGet, "/planes", &all); err != nil {
+			all, err := from.planes(cmd.Context())
+			if err != nil {
 				return err
 			}
 			var found []plane.Plane

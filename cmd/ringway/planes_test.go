@@ -41,6 +41,10 @@ func TestPlanesCommand(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, `(?m)^eu +helm-service +keptn-exec.eu +nats +stale +0s ago +deployment.triggered\[\*/dev,hardening/\*\] +0s ago$`, table)
 	require.Regexp(t, `(?m)^us +script +keptn-exec.us +on-behalf, http +fresh +\S+ ago +- +1m0s ago$`, table)
+	wide, err := run("list", "-o", "wide")
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^STAMP .* HEARD +SINCE +ID +REASON$`, wide)
+	require.Regexp(t, `(?m)^eu +helm-service .* 0s ago +0s ago +1 +away$`, wide)
 	one, err := run("list", "--stamp", "us", "-o", "yaml")
 	require.NoError(t, err)
 	require.Contains(t, one, "name: script")
@@ -51,9 +55,13 @@ func TestPlanesCommand(t *testing.T) {
 	require.Contains(t, shown, "sh.keptn.event.deployment.triggered [*/dev,hardening/*]")
 	js, err := run("show", "script", "-o", "json")
 	require.NoError(t, err)
-	var back []plane.Plane
+	var back struct {
+		Kind  string
+		Items []plane.Plane
+	}
 	require.NoError(t, json.Unmarshal([]byte(js), &back))
-	require.Len(t, back, 1)
+	require.Equal(t, "PlaneList", back.Kind)
+	require.Len(t, back.Items, 1)
 	admin = strings.TrimPrefix(srv.URL, "http://")
 	same, err := run("list", "--stamp", "us", "-o", "yaml")
 	require.NoError(t, err, "an address as gateway.yaml has it")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringway/ringway/gateway"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -85,6 +86,7 @@ func newRootCommand() *cobra.Command {
   ringway topology validate -f topology.yaml
   ringway status --watch
   ringway doctor --all-stamps`,
+		Version:       gateway.Version(), // --version, where people look for it first
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -104,6 +106,7 @@ func newRootCommand() *cobra.Command {
 		newProbeCommand(),
 		newVersionCommand(),
 	)
+	root.SetVersionTemplate("ringway {{.Version}}\n")
 	for _, c := range root.Commands() {
 		addContexts(c)
 	}

@@ -46,7 +46,7 @@ of a Nagios plug-in: 0 ok, 1 warning, 2 critical, 3 unknown.`,
 	}
 	fs := cmd.Flags()
 	f.from.add(fs)
-	outputFlag(cmd, &f.output, outputTable, "wide", outputJSON, outputYAML, outputName)
+	outputFlag(cmd, &f.output, outputTable, outputWide, outputJSON, outputYAML, outputName)
 	fs.BoolVarP(&f.watch, "watch", "w", false, "show it again and again until interrupted")
 	fs.DurationVar(&f.interval, "interval", 2*time.Second, "time between two looks with --watch")
 	fs.BoolVar(&f.check, "check", false, "fail if something is wrong")
@@ -136,7 +136,7 @@ func (f *statusFlags) print(w io.Writer, is *gateway.Federation) error {
 		}
 		return nil
 	}
-	return statusTable{wide: f.output == "wide", color: colors(w, f.noColor), now: is.At}.print(w, is)
+	return statusTable{wide: f.output == outputWide, color: colors(w, f.noColor), now: is.At}.print(w, is)
 }
 
 // colors reports whether w is a terminal on which colours are wanted.

@@ -135,7 +135,7 @@ func (n *newcomer) within(t *testing.T, cut time.Time, stamp, pattern string, ar
 	t.Helper()
 	want := regexp.MustCompile(pattern)
 	for {
-		out, _ := n.command(t.Context(), append([]string{"exec", stamp + "-0-ringway", "/ringway"}, args...)...).CombinedOutput() // it fails for what is wrong
+		out, _ := n.command(t.Context(), append([]string{"exec", stamp + "-0-ringway", "ringway"}, args...)...).CombinedOutput() // it fails for what is wrong
 		if want.Match(out) {
 			t.Logf("%s: ringway %s says it %s after the cut:\n%s", stamp, strings.Join(args, " "), time.Since(cut).Round(100*time.Millisecond), out)
 			return
