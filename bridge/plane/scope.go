@@ -148,6 +148,7 @@ func add(list []string, more ...string) []string {
 // nothing in common with that of s stays: its events do not reach the stamp, and
 // no list would be all of them. To narrow again changes nothing.
 func (s scope) narrow(f Filter) Filter {
+	f = f.plain()
 	common := func(have, may []string) []string {
 		if len(have) == 0 {
 			return slices.Clone(may)

@@ -59,6 +59,7 @@ func TestNarrow(t *testing.T) {
 		{Filter{}, Filter{[]string{"a", "b"}, []string{"dev", "hardening"}, []string{}}},
 		{Filter{[]string{"b", "c"}, []string{"hardening", "production"}, nil}, Filter{[]string{"b"}, []string{"hardening"}, []string{}}},
 		{Filter{nil, nil, []string{"carts"}}, Filter{[]string{"a", "b"}, []string{"dev", "hardening"}, []string{"carts"}}},
+		{Filter{[]string{""}, []string{"hardening,production"}, []string{"", "carts,cart"}}, Filter{[]string{"a", "b"}, []string{"hardening"}, []string{"carts", "cart"}}},
 		{Filter{nil, []string{"production"}, nil}, Filter{[]string{"a", "b"}, []string{"production"}, []string{}}},
 	} {
 		got := s.narrow(c.is)
