@@ -25,10 +25,15 @@ func (k Kind) String() string { return kindNames[k] }
 
 const keptnEvent = "sh.keptn.event."
 
+// ConfigureMonitoring is the one report that asks for something as well: users send
+// it to their control plane, and services that keep the monitoring of a stamp, or
+// read it for evaluations, subscribe to it. Like the life cycle it has no stage.
+const ConfigureMonitoring = "sh.keptn.event.monitoring.configure"
+
 // Classify returns the Kind of an event type.
 func Classify(typ string) Kind {
 	switch typ {
-	case "sh.keptn.log.error", "sh.keptn.events.problem", "sh.keptn.event.problem.open", "sh.keptn.event.monitoring.configure":
+	case "sh.keptn.log.error", "sh.keptn.events.problem", "sh.keptn.event.problem.open", ConfigureMonitoring:
 		return KindReport
 	}
 	rest, ok := strings.CutPrefix(typ, keptnEvent)
@@ -70,8 +75,8 @@ func (k Kind) FromExecution() bool {
 	return k == KindTaskAnswer || k == KindSeqTriggered || k == KindReport
 }
 
-// FromControl reports whether a control plane may send an event of kind k to
-// an execution stamp.
-func (k Kind) FromControl() bool {
-	return k != KindOther && k != KindReport
+// fromControl reports whether a control plane may send the event to an execution
+// stamp.
+func (e *Event) fromControl() bool {
+	return e.Kind != KindOther && e.Kind != KindReport || e.Type == ConfigureMonitoring
 }

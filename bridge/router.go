@@ -150,14 +150,22 @@ func (r *Router) fromControl(e *Event, owner *topology.ControlPlane) Decision {
 		}
 		return d
 	case KindLifecycle:
-		d := Decision{Offer: true}
-		d = r.permit(d, e, r.stampsOf(e, owner), "life-cycle")
-		d.Refused = ReasonNone
-		return d
+		return r.offer(e, owner, "life-cycle")
 	case KindReport:
+		if e.Type == ConfigureMonitoring {
+			return r.offer(e, owner, "monitoring")
+		}
 		return Decision{Local: true, Tried: []string{"reports stay with their control plane"}}
 	}
 	return Decision{Local: true, Tried: []string{"not a type of Keptn's: stays in its stamp"}}
+}
+
+// offer sends what is of no stage to every stamp of the project where somebody
+// subscribes.
+func (r *Router) offer(e *Event, owner *topology.ControlPlane, rule string) Decision {
+	d := r.permit(Decision{Offer: true}, e, r.stampsOf(e, owner), rule)
+	d.Refused = ReasonNone
+	return d
 }
 
 // byStage takes the first rule of the event's stage that takes the event.
@@ -316,7 +324,7 @@ func (r *Router) Accept(from topology.StampID, e *Event) Reason {
 		return ReasonNone
 	case owner == nil:
 		return ReasonNoControl
-	case owner.Stamp == from && !e.Kind.FromControl():
+	case owner.Stamp == from && !e.fromControl():
 		return ReasonDirection
 	case owner.Stamp == from:
 		return ReasonNone

@@ -59,6 +59,29 @@ func TestPlanesAreTakenOver(t *testing.T) {
 	}
 }
 
+// TestPollersAreTakenOver: a plane that polls is who its token says, also when the
+// gateway has lost what it knew; else it would be shown what its filters keep away.
+func TestPollersAreTakenOver(t *testing.T) {
+	d := openDoor(t)
+	there := helm(deployment)
+	there.Metadata.Kubernetes.Namespace = "keptn-exec.first"
+	var out struct{ ID string }
+	require.Equal(t, http.StatusCreated, d.do(t, http.MethodPost, "", there, &out))
+	f := planes(t, d, "")
+	p := face(t, f, "first", 0)
+	uniform := p.URL + "/p/helm/api/controlPlane/v1/uniform/registration"
+	require.Equal(t, http.StatusOK, do(t, http.MethodPut, uniform+"/"+out.ID+"/ping", nil, nil))
+	r := f.Stamp("first").Gateway().Planes()
+	is := r.Integrations("helm")
+	require.Len(t, is, 1)
+	require.Equal(t, []string{"dev", "hardening"}, is[0].Subscriptions[0].Filter.Stages)
+	require.True(t, r.Polled(deployment))
+	id := out.ID
+	require.Equal(t, http.StatusOK, do(t, http.MethodPost, uniform, helm(deployment), &out))
+	require.Equal(t, id, out.ID, "when it registers again it is the same")
+	require.Len(t, d.shown(t), 1)
+}
+
 // TestPlanesFollowTheTopology: filters change with the rules, and a plane is
 // taken out where nothing is left for it.
 func TestPlanesFollowTheTopology(t *testing.T) {

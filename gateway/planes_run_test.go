@@ -214,6 +214,7 @@ func TestUniformAPIWithoutKeptn(t *testing.T) {
 	require.Equal(t, http.StatusOK, p.do(http.MethodDelete, "/"+id+"/subscription/"+subs[0].ID, nil, nil))
 	require.Len(t, p.ping(id).Subscriptions, 1)
 	require.Equal(t, http.StatusOK, p.do(http.MethodDelete, "/"+id, nil, nil))
+	require.Equal(t, http.StatusOK, p.do(http.MethodDelete, "/"+id, nil, nil), "also when it is gone")
 	require.Equal(t, http.StatusNotFound, p.do(http.MethodPut, "/"+id+"/ping", nil, nil))
 	require.Equal(t, id, p.register(helm(deployment)))
 	p.ping(id)
@@ -230,6 +231,7 @@ func TestLogsWaitForTheControlPlane(t *testing.T) {
 	entry := map[string]any{"logs": []map[string]any{{"integrationid": id, "message": "boom", "task": "deployment"}}}
 	require.Equal(t, http.StatusOK, do(t, http.MethodPost, p.URL+"/v1/log", entry, nil))
 	require.Equal(t, http.StatusBadRequest, do(t, http.MethodPost, p.URL+"/v1/log", `{"logs"`, nil))
+	require.Equal(t, http.StatusOK, do(t, http.MethodPost, p.URL+"/v1/log", `{"logs":[null]}`, nil))
 	f.Stop("first")
 	f.Restart("first")
 	require.Empty(t, d.store.Logs())

@@ -41,6 +41,7 @@ func (r *Registry) onLog(w http.ResponseWriter, req *http.Request) {
 	if !read(w, req, maxLogs, &in) {
 		return
 	}
+	in.Logs = slices.DeleteFunc(in.Logs, func(e map[string]any) bool { return e == nil }) // null
 	now := time.Now().UTC().Format(time.RFC3339Nano)
 	for _, e := range in.Logs {
 		if t, _ := e["time"].(string); t == "" || t[:min(4, len(t))] == "0001" {

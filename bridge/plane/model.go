@@ -64,6 +64,19 @@ func (f Filter) full() Filter {
 	return f
 }
 
+// plain returns f with one name in each place. Keptn's clients join a list with commas
+// and split it again, so one that holds but an empty text lets everything through.
+func (f Filter) plain() Filter {
+	for _, l := range []*[]string{&f.Projects, &f.Stages, &f.Services} {
+		var names []string
+		for _, n := range *l {
+			names = append(names, strings.FieldsFunc(n, func(r rune) bool { return r == ',' })...)
+		}
+		*l = names
+	}
+	return f
+}
+
 // equal reports whether f and g let the same through, as lists.
 func (f Filter) equal(g Filter) bool {
 	return sameSet(f.Projects, g.Projects) && sameSet(f.Stages, g.Stages) && sameSet(f.Services, g.Services)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/ringway/ringway/bridge/call"
 )
 
 // onPing answers from what is known. Somebody else tells the control plane.
@@ -50,9 +52,9 @@ func (r *Registry) pinged(ctx context.Context, id, addr string) *Record {
 }
 
 // onStranger answers the ping of a plane that registered with the control plane
-// before this gateway was there: if the control plane knows it, so do we from
-// now on.
-func (r *Registry) onStranger(w http.ResponseWriter, req *http.Request, id string) {
+// before this gateway was there, or before it lost its store: if the control plane
+// knows it, so do we from now on, as a plane of who pings.
+func (r *Registry) onStranger(w http.ResponseWriter, req *http.Request, c call.Call, id string) {
 	for _, s := range scopesOf(r.cfg.View()) {
 		a := r.api(s.control)
 		if a == nil {
@@ -70,7 +72,7 @@ func (r *Registry) onStranger(w http.ResponseWriter, req *http.Request, id strin
 			continue
 		}
 		got.ID = ""
-		r.enrol(req.Context(), got, "", NATS, "", id)
+		r.enrol(req.Context(), got, c.Plane, howOf(c), "", id)
 		r.onPing(w, req, id)
 		return
 	}

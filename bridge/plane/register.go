@@ -29,16 +29,21 @@ func (r *Registry) onRegister(w http.ResponseWriter, req *http.Request, c call.C
 		refuse(w, http.StatusBadRequest, incomplete)
 		return
 	}
-	how := NATS
-	if c.Public {
-		how = HTTP
-	}
-	id, created := r.enrol(req.Context(), in, c.Plane, how, addrOf(req), "")
+	id, created := r.enrol(req.Context(), in, c.Plane, howOf(c), addrOf(req), "")
 	if created {
 		answer(w, http.StatusCreated, idBody{id})
 		return
 	}
 	answer(w, http.StatusOK, idBody{id})
+}
+
+// howOf returns how a plane talks that makes a call: those on NATS know the names in
+// the cluster, and no other API.
+func howOf(c call.Call) How {
+	if c.Public {
+		return HTTP
+	}
+	return NATS
 }
 
 // addrOf returns the host that a request comes from.
@@ -136,10 +141,13 @@ func own(asked []Subscription, s scope) []Subscription {
 	return out
 }
 
-// find returns the plane that in is about, or nil. One that the gateway has
-// registered on behalf of a client of that name is that one.
+// find returns the plane that in is about, or nil. One that was taken over from a
+// control plane is known by the namespace that those are told, until it registers
+// again; one that the gateway has registered on behalf of a client of that name is
+// that one.
 func (r *Registry) find(in Integration, caller string) *Record {
-	var behalf *Record
+	var behalf, taken *Record
+	outward := r.namespace(in, caller)
 	for rec := range r.records() {
 		if rec.Asked.Name != in.Name {
 			continue
@@ -150,18 +158,32 @@ func (r *Registry) find(in Integration, caller string) *Record {
 			}
 			continue
 		}
-		if rec.Caller == caller && rec.Asked.Metadata.Kubernetes.Namespace == in.Metadata.Kubernetes.Namespace {
-			return rec
+		if rec.Caller != caller {
+			continue
 		}
+		switch rec.Asked.Metadata.Kubernetes.Namespace {
+		case in.Metadata.Kubernetes.Namespace:
+			return rec
+		case outward:
+			taken = rec
+		}
+	}
+	if taken != nil {
+		return taken
 	}
 	return behalf
 }
 
-// place gives a new plane a name, namespace and id that no other has.
-func (r *Registry) place(in Integration, caller string, how How) *Record {
-	namespace := strings.NewReplacer(
+// namespace returns what control planes are told for the namespace of a plane.
+func (r *Registry) namespace(in Integration, caller string) string {
+	return strings.NewReplacer(
 		"{{stamp}}", string(r.cfg.Me), "{{namespace}}", in.Metadata.Kubernetes.Namespace, "{{plane}}", caller,
 	).Replace(r.cfg.Namespace)
+}
+
+// place gives a new plane a name, namespace and id that no other has.
+func (r *Registry) place(in Integration, caller string, how How) *Record {
+	namespace := r.namespace(in, caller)
 	rec := &Record{Caller: caller, Asked: in, How: how, Hostname: in.Metadata.Hostname}
 	if rec.Hostname == "" {
 		rec.Hostname = string(r.cfg.Me) + "-gw"

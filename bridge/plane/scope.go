@@ -69,18 +69,19 @@ func owned(view *topology.View, cp *topology.ControlPlane, projects []string) (o
 	return out, len(out) > 0
 }
 
-// lifeCycle is where what becomes of projects and services is published.
-var lifeCycle = []string{"sh.keptn.event.project.*.*", "sh.keptn.event.service.*.*"}
+// stageless is where what is of no stage is published: what becomes of projects and
+// services, and the wish to monitor them.
+var stageless = []string{"sh.keptn.event.project.*.*", "sh.keptn.event.service.*.*", bridge.ConfigureMonitoring}
 
 // about returns what of s counts for a subscription. What becomes of projects and
-// services is of no stage, and to Keptn's clients a filter by stages lets nothing
+// services, or is to become of their monitoring, is of no stage, and to Keptn's clients a filter by stages lets nothing
 // through that has none (contract §2.6). So a subscription to it gets none, and
 // neither does one with wildcards that is about it as well, if the stamp is sealed:
 // where events of all stages are published the filter is what keeps them away.
 // Two subscriptions in the place of one would not do, since NATS gives an event to
 // one of those of a queue group, whatever their subjects.
 func (s scope) about(event string) scope {
-	if bridge.Classify(event) == bridge.KindLifecycle || s.sealed && slices.ContainsFunc(lifeCycle, func(l string) bool { return meet(event, l) }) {
+	if bridge.Classify(event) == bridge.KindLifecycle || event == bridge.ConfigureMonitoring || s.sealed && slices.ContainsFunc(stageless, func(l string) bool { return meet(event, l) }) {
 		s.stages = nil
 	}
 	return s
@@ -148,6 +149,7 @@ func add(list []string, more ...string) []string {
 // nothing in common with that of s stays: its events do not reach the stamp, and
 // no list would be all of them. To narrow again changes nothing.
 func (s scope) narrow(f Filter) Filter {
+	f = f.plain()
 	common := func(have, may []string) []string {
 		if len(have) == 0 {
 			return slices.Clone(may)

@@ -59,6 +59,7 @@ func TestNarrow(t *testing.T) {
 		{Filter{}, Filter{[]string{"a", "b"}, []string{"dev", "hardening"}, []string{}}},
 		{Filter{[]string{"b", "c"}, []string{"hardening", "production"}, nil}, Filter{[]string{"b"}, []string{"hardening"}, []string{}}},
 		{Filter{nil, nil, []string{"carts"}}, Filter{[]string{"a", "b"}, []string{"dev", "hardening"}, []string{"carts"}}},
+		{Filter{[]string{""}, []string{"hardening,production"}, []string{"", "carts,cart"}}, Filter{[]string{"a", "b"}, []string{"hardening"}, []string{"carts", "cart"}}},
 		{Filter{nil, []string{"production"}, nil}, Filter{[]string{"a", "b"}, []string{"production"}, []string{}}},
 	} {
 		got := s.narrow(c.is)
@@ -73,6 +74,7 @@ func TestLifeCycleHasNoStage(t *testing.T) {
 	s := scope{projects: []string{"a"}, stages: []string{"dev"}}
 	for event, want := range map[string][]string{
 		"sh.keptn.event.service.delete.finished": {}, "sh.keptn.event.project.*.finished": {}, "sh.keptn.event.service.triggered": {"dev"},
+		"sh.keptn.event.monitoring.configure": {}, "sh.keptn.event.monitoring.triggered": {"dev"},
 		"sh.keptn.event.deployment.triggered": {"dev"}, "sh.keptn.event.>": {"dev"},
 	} {
 		require.Equal(t, Filter{[]string{"a"}, want, []string{}}, s.about(event).narrow(Filter{}), event)
@@ -90,7 +92,7 @@ func TestWildcardsSeeTheLifeCycle(t *testing.T) {
 	sealed.sealed = true
 	for event, has := range map[string]bool{
 		">": true, "sh.keptn.>": true, "sh.keptn.event.>": true, "sh.keptn.event.*.*.finished": true, "sh.keptn.*.service.>": true,
-		"sh.keptn.event.*.delete.>": true, "sh.keptn.event.*.triggered": false, "sh.keptn.event.dev.>": false, "sh.keptn.log.>": false,
+		"sh.keptn.event.*.delete.>": true, "sh.keptn.event.*.configure": true, "sh.keptn.event.*.triggered": false, "sh.keptn.event.dev.>": false, "sh.keptn.log.>": false,
 		"sh.keptn.event.*.*.*.*": false, "sh.keptn.event.deployment.triggered": false, "sh.keptn.event.*": false,
 	} {
 		want := []string{"dev"}

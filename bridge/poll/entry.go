@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ringway/ringway/bridge"
@@ -27,6 +28,9 @@ type entry struct {
 	started  map[string]struct{}            // keys of the .started
 	finished map[string]struct{}            // keys of the .finished
 	notes    []uint64                       // sequences of what is known of it
+
+	// kept holds the planes from which it was hidden. It has a lock of its own.
+	kept sync.Map
 }
 
 // ttls is how long events are open.
@@ -69,9 +73,19 @@ func (e *entry) seen(now time.Time) bool {
 }
 
 // hidden reports whether a plane has begun with all of what it does about the
-// event: n integrations of its want it.
+// event: n integrations of its want it. It stays so for those that come to want it
+// later: a distributor forgets what it is not shown any more, and would begin anew
+// if it saw it again.
 func (e *entry) hidden(plane string, n int) bool {
-	return len(e.by[plane]) >= max(n, 1)
+	if len(e.by[plane]) == 0 {
+		return false
+	}
+	if len(e.by[plane]) >= max(n, 1) {
+		e.kept.Store(plane, nil)
+		return true
+	}
+	_, kept := e.kept.Load(plane)
+	return kept
 }
 
 // A model is an event in the shape of Keptn's API (contract §1.1): its keys in

@@ -102,6 +102,8 @@ func TestHiddenFromWhoHasStarted(t *testing.T) {
 	require.Equal(t, "2 1", b.poll("two", deploy).ids(), "its second integration has not started")
 	begin("two", "1", "jmeter")
 	require.Equal(t, "2", b.poll("two", deploy).ids())
+	b.reg.register("two", "late", poll.Subscription{Event: deploy, Stages: []string{"one"}})
+	require.Never(t, func() bool { return b.poll("two", deploy).ids() != "2" }, 300*time.Millisecond, 10*time.Millisecond, "the others would begin anew")
 	b.stop()
 	b.start()
 	require.Equal(t, "2", b.poll("a", deploy).ids())

@@ -183,7 +183,7 @@ func TestPostsThatAreRefused(t *testing.T) {
 	all := b.captured()
 	require.Len(t, all, 4)
 	require.Contains(t, all[2], `"source":"https://github.com/keptn/keptn/api"`)
-	require.Contains(t, all[3], `"shkeptncontext":"73686f72-7420-2020-2020-202020202020"`)
+	require.Contains(t, all[3], `"shkeptncontext":"73686f72-7420-4020-a020-202020202020"`)
 	// The direct way to shipyard-controller is no other.
 	require.Equal(t, http.StatusOK, b.do(http.MethodPost, "/p/x/api/controlPlane/v1/event", finishedBody("1", "1")).status)
 	require.Len(t, b.captured(), 4)

@@ -35,15 +35,9 @@ const postSubject = "post."
 // newReceipt gives an event its id, time and context.
 func newReceipt(p *posted) *receipt {
 	now := time.Now().UTC()
-	r := &receipt{ID: newUUID(), Time: now.Format("2006-01-02T15:04:05.000000000Z"), At: now}
-	switch {
-	case p.Context == "":
+	r := &receipt{ID: newUUID(), Time: now.Format("2006-01-02T15:04:05.000000000Z"), Context: bridge.ContextOf(p.Context), At: now}
+	if r.Context == "" {
 		r.Context = newUUID()
-	case isUUID(p.Context):
-		r.Context = p.Context
-	default:
-		// As api-service: a UUID of its first 16 bytes.
-		r.Context = uuid([16]byte([]byte(fmt.Sprintf("%-16s", p.Context))[:16]))
 	}
 	return r
 }
@@ -180,23 +174,5 @@ func newUUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return uuid(b)
-}
-
-func uuid(b [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i, c := range []byte(s) {
-		dash := i == 8 || i == 13 || i == 18 || i == 23
-		hex := c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-		if dash != (c == '-') || !dash && !hex {
-			return false
-		}
-	}
-	return true
 }

@@ -53,7 +53,7 @@ func (u *upstream) find(ctx context.Context, r *record) (int, error) {
 		return 0, fmt.Errorf("look up answer: %w", err)
 	}
 	all, err := newLister(u).all(ctx, datastore, "/event", url.Values{
-		"keptnContext": {contextOf(e.Context)}, "type": {e.Type}, "source": {sourceOf(e.Source)}, "pageSize": {"100"},
+		"keptnContext": {bridge.ContextOf(e.Context)}, "type": {e.Type}, "source": {sourceOf(e.Source)}, "pageSize": {"100"},
 	})
 	if err != nil {
 		return 0, err
@@ -77,7 +77,7 @@ func printOf(e *bridge.Event, body []byte) string {
 		Data json.RawMessage `json:"data"`
 	}
 	_ = json.Unmarshal(body, &full) // bridge.Parse has read it
-	return digest(contextOf(e.Context), e.Type, sourceOf(e.Source), e.TriggeredID, full.Data)
+	return digest(bridge.ContextOf(e.Context), e.Type, sourceOf(e.Source), e.TriggeredID, full.Data)
 }
 
 // digest tells events apart by what they mean: their data may come back with
@@ -94,20 +94,6 @@ func digest(context, typ, source, triggered string, data json.RawMessage) string
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // never fails
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
-}
-
-// contextOf is what api-service makes of a shkeptncontext: itself if it is a
-// UUID, else one of its first 16 bytes.
-func contextOf(have string) string {
-	if have == "" || isUUID(have) {
-		return have
-	}
-	b := []byte(fmt.Sprintf("%-16s", have))[:16]
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-func isUUID(s string) bool {
-	return len(s) == 36 && strings.Count(s, "-") == 4
 }
 
 // sourceOf is what api-service makes of a source.

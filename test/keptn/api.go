@@ -95,7 +95,9 @@ func keptnContext(have string) string {
 	if len(have) == 36 && strings.Count(have, "-") == 4 {
 		return have
 	}
-	return uuid([16]byte([]byte(fmt.Sprintf("%-16s", have))[:16]))
+	b := [16]byte([]byte(fmt.Sprintf("%-16s", have))[:16])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return uuid(b)
 }
 
 // public is api-gateway-nginx: the paths of the public API, who may call them,

@@ -150,6 +150,12 @@ func TestLifeCycleReachesWhoSubscribes(t *testing.T) {
 		require.Equal(t, "real "+typ, id(control.Next()), "its own")
 	}
 	require.Equal(t, "real "+life[3], id(plane.Next()))
+	const monitor = "sh.keptn.event.monitoring.configure"
+	publish("control", monitor, "monitor")
+	require.Equal(t, "monitor", id(all.Next()), "it asks the planes, and has no stage")
+	require.Equal(t, "monitor", id(control.Next()), "its own")
+	publish("first", monitor, "from a plane")
+	require.Equal(t, "from a plane", id(control.Next()))
 	for _, typ := range life {
 		publish("first", typ, "forged")
 	}

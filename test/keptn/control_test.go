@@ -314,7 +314,7 @@ func TestEventsArePostedAnew(t *testing.T) {
 	for range 2 {
 		status, text = call(t, c, http.MethodPost, "/api/v1/event", body)
 		require.Equal(t, http.StatusOK, status)
-		require.JSONEq(t, `{"keptnContext":"73686f72-7420-2020-2020-202020202020"}`, text)
+		require.JSONEq(t, `{"keptnContext":"73686f72-7420-4020-a020-202020202020"}`, text)
 		m, err := sub.NextMsg(patience)
 		require.NoError(t, err)
 		require.Empty(t, m.Header)
