@@ -146,8 +146,17 @@ func projectOf(target string) string {
 			return p
 		}
 	}
-	if q, err := url.ParseQuery(query); err == nil {
-		return q.Get("project")
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return ""
+	}
+	if p := q.Get("project"); p != "" {
+		return p
+	}
+	for condition := range strings.SplitSeq(q.Get("filter"), " AND ") { // of mongodb-datastore
+		if p, ok := strings.CutPrefix(strings.TrimSpace(condition), "data.project:"); ok {
+			return p
+		}
 	}
 	return ""
 }

@@ -59,6 +59,8 @@ func TestControlPlaneOfACall(t *testing.T) {
 		{"prod", "//v1//sequence/shop/ctx/control", "shop", "shop"},
 		{"prod", "/event?project=shop&x", "shop", "shop"},
 		{"prod", "/v1/event/triggered/x?project=shop", "shop", "shop"},
+		{"prod", "/event/type/x?filter=source:y%20AND%20data.project:shop%20AND%20data.stage:dev&limit=1", "shop", "shop"},
+		{"prod", "/event/type/x?filter=data.stage:dev", "", "rest"},
 		{"dev", "/v1/project", "", "shop"},
 		{"dev", "/v1/project/%zz?%zz", "", "shop"},
 	} {
