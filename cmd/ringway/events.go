@@ -39,11 +39,11 @@ func newDLQListCommand(from *source) *cobra.Command {
 	var start uint64
 	var limit int
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List dead letters, oldest first",
+		Use:   "list",
+		Short: "List dead letters, oldest first",
 		Example: `  ringway events dlq list --admin http://127.0.0.1:9222
   ringway events dlq list -o name | xargs ringway events dlq replay`,
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := from.letters(cmd.Context(), start, limit)
 			if err != nil {

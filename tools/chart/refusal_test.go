@@ -28,6 +28,7 @@ func TestRefusals(t *testing.T) {
 		"a way out to no place":           {"leaf", []string{"--set", "networkPolicy.egress[0].name=x"}, "egress/0"},
 
 		// by the templates
+		"a pod spec that is there":       {"leaf", []string{"--set-json", `extraPodSpec={"volumes":[]}`}, "extraPodSpec.volumes is what the chart itself makes"},
 		"no stamp":                       {"leaf", []string{"--set", "topology.stamp="}, "topology.stamp is missing"},
 		"no topology":                    {"external", []string{"--set", "topology.existingConfigMap="}, "topology is missing"},
 		"two topologies":                 {"leaf", []string{"--set", "topology.existingConfigMap=x"}, "are both given"},

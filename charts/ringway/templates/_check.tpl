@@ -13,6 +13,10 @@
 {{- if not $v.auth.existingSecret }}
 {{- fail "auth.existingSecret is missing: make Secret ringway-identity by `ringway auth secret --stamp STAMP | kubectl apply -f -`, and name it" }}
 {{- end }}
+{{- $own := list "serviceAccountName" "automountServiceAccountToken" "enableServiceLinks" "imagePullSecrets" "terminationGracePeriodSeconds" "priorityClassName" "hostAliases" "dnsPolicy" "dnsConfig" "securityContext" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "initContainers" "containers" "volumes" }}
+{{- range $key, $_ := $v.extraPodSpec }}
+{{- if has $key $own }}{{ fail (printf "extraPodSpec.%s is what the chart itself makes: there is a value for it" $key) }}{{ end }}
+{{- end }}
 {{- if and $v.nats.external.enabled (not $v.nats.external.url) }}
 {{- fail "nats.external.url is missing: give the NATS that clients keep, nats://host:port" }}
 {{- end }}
