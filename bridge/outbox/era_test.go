@@ -64,6 +64,20 @@ func newHistorian(t *testing.T) (*sender, *history) {
 	return s, h
 }
 
+// store publishes and waits until RW_OUT has it, for its time to be before what
+// the test does next: Flush alone says that the server has it.
+func (s *sender) store(body []byte) {
+	s.t.Helper()
+	last := func() uint64 {
+		st, err := s.js.Stream(s.t.Context(), outbox.StreamOut)
+		require.NoError(s.t, err)
+		return st.CachedInfo().State.LastSeq
+	}
+	before := last()
+	s.publish(body)
+	require.Eventually(s.t, func() bool { return last() > before }, 10*time.Second, time.Millisecond)
+}
+
 // requireAt waits until nothing is under way, and looks which events b and c have.
 func (s *sender) requireAt(b, c []string) {
 	s.t.Helper()
@@ -88,18 +102,18 @@ func TestTopologyThatChangesWhileDownMovesNothingUnderWay(t *testing.T) {
 	t.Parallel()
 	s, h := newHistorian(t)
 	s.start()
-	s.publish(event("1", "one", "k")) // nobody stores it yet
+	s.store(event("1", "one", "k")) // nobody stores it yet
 	s.stop()
-	s.publish(event("2", "one", "k"))
+	s.store(event("2", "one", "k"))
 	h.set(moved)
-	s.publish(event("3", "one", "k")) // the server runs, and the bridge does not yet
+	s.store(event("3", "one", "k")) // the server runs, and the bridge does not yet
 	s.start()
 	s.requireAt([]string{"1", "2"}, []string{"3"})
 	s.stop()
 
-	s.publish(event("4", "one", "k"))
+	s.store(event("4", "one", "k"))
 	s.start() // the same topology
-	s.publish(event("5", "one", "k"))
+	s.store(event("5", "one", "k"))
 	s.requireAt([]string{"1", "2"}, []string{"3", "4", "5"})
 }
 
@@ -108,15 +122,15 @@ func TestLiveChangeHoldsOverARestart(t *testing.T) {
 	t.Parallel()
 	s, h := newHistorian(t)
 	s.start()
-	s.publish(event("1", "one", "k"))
+	s.store(event("1", "one", "k"))
 	require.Eventually(t, func() bool { return len(s.out.Lanes()) == 1 }, 5*time.Second, time.Millisecond) // it was read
 	h.set(moved)
 	require.NoError(t, s.out.NoteTopology(t.Context()))
-	s.publish(event("2", "one", "k"))
+	s.store(event("2", "one", "k"))
 	s.stop() // nobody has stored anything, and whether this was read is not known
 	h.set(federation)
 	s.start()
-	s.publish(event("3", "one", "k"))
+	s.store(event("3", "one", "k"))
 	s.requireAt([]string{"1", "3"}, []string{"2"})
 }
 
@@ -126,7 +140,7 @@ func TestChangeThatCannotBeNotedIsNotedLater(t *testing.T) {
 	t.Parallel()
 	s, h := newHistorian(t)
 	s.start()
-	s.publish(event("1", "one", "k"))
+	s.store(event("1", "one", "k"))
 	require.Eventually(t, func() bool { return len(s.out.Lanes()) == 1 }, 5*time.Second, time.Millisecond)
 	store := jetstream.StreamConfig{Name: "RW_STATE", Subjects: []string{"state.>"}, MaxMsgsPerSubject: 1, MaxMsgSize: 1}
 	_, err := s.js.UpdateStream(t.Context(), store)
@@ -137,7 +151,7 @@ func TestChangeThatCannotBeNotedIsNotedLater(t *testing.T) {
 		require.ErrorIs(t, s.out.NoteTopology(short), context.DeadlineExceeded)
 		cancel()
 	}
-	s.publish(event("2", "one", "k")) // the reader waits for the store now
+	s.store(event("2", "one", "k")) // the reader waits for the store now
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, s.out.NoteTopology(short), context.DeadlineExceeded)
@@ -167,11 +181,11 @@ func TestPastThatCannotBeReadDecidesNothing(t *testing.T) {
 			s, h := newHistorian(t)
 			s.start()
 			s.stop()
-			s.publish(event("1", "one", "k"))
+			s.store(event("1", "one", "k"))
 			h.set(moved)
 			spoil(s, h)
 			s.start()
-			s.publish(event("2", "one", "k"))
+			s.store(event("2", "one", "k"))
 			s.requireAt(nil, []string{"1", "2"})
 		})
 	}

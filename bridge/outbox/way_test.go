@@ -171,7 +171,11 @@ func (s *sender) bodies(st jetstream.Stream, n int) []string {
 	var out []string
 	for range n {
 		m, err := cons.Next(jetstream.FetchMaxWait(10 * time.Second))
-		require.NoError(s.t, err)
+		if err != nil {
+			info, ierr := st.Info(s.t.Context())
+			require.NoError(s.t, ierr)
+			require.NoError(s.t, err, "%d of %d came; the stream has %+v", len(out), n, info.State)
+		}
 		out = append(out, string(m.Data()))
 	}
 	return out

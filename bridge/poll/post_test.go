@@ -131,11 +131,14 @@ func TestRetryAfterACrash(t *testing.T) {
 	require.Equal(t, http.StatusOK, b.post("x", finishedBody("1", "t1")).status)
 	b.stop()
 	// As if the process had died before it noted that it was done.
-	st, err := b.js.Stream(t.Context(), poll.StreamPost)
-	require.NoError(t, err)
-	m, err := st.GetMsg(t.Context(), st.CachedInfo().State.LastSeq)
-	require.NoError(t, err)
-	_, err = b.js.Publish(t.Context(), m.Subject, []byte(strings.Replace(string(m.Data), `,"done":true`, "", 1)), jetstream.WithMsgID("crash"))
+	var m *jetstream.RawStreamMsg
+	require.Eventually(t, func() bool { // that it is done is stored a moment later
+		st, err := b.js.Stream(t.Context(), poll.StreamPost)
+		require.NoError(t, err)
+		m, err = st.GetMsg(t.Context(), st.CachedInfo().State.LastSeq)
+		return err == nil && strings.Contains(string(m.Data), `,"done":true`)
+	}, 10*time.Second, time.Millisecond)
+	_, err := b.js.Publish(t.Context(), m.Subject, []byte(strings.Replace(string(m.Data), `,"done":true`, "", 1)), jetstream.WithMsgID("crash"))
 	require.NoError(t, err)
 	b.start()
 	require.Equal(t, http.StatusOK, b.post("x", finishedBody("1", "t1")).status)
