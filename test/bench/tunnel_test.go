@@ -183,7 +183,10 @@ func reportTunnel(way, label string, short, long map[string][]latency, cpu map[s
 		figure:  fmt.Sprintf("%.0f MB/s", spreadOf(rate(long["ringway"])).mid),
 		against: fmt.Sprintf("%.0f MB/s", spreadOf(rate(long[way])).mid),
 	}
-	r.ratio, r.bar, r.met = atLeast(ratios(rate(long["ringway"]), rate(long[way])), 0.5)
+	of := ratios(rate(long["ringway"]), rate(long[way]))
+	if r.ratio = of.times(); way == "proxies" { // one proxy has no link to cross: it is there to compare
+		r.ratio, r.bar, r.met = atLeast(of, 0.5)
+	}
 	report.add(r)
 	report.add(row{
 		what: "i. bodies of 10 MB, CPU of a body against " + label, command: command,
