@@ -187,16 +187,23 @@ type plane struct {
 	t    *testing.T
 	nc   *nats.Conn
 	sub  *nats.Subscription
+	mark *nats.Subscription
 	seen []string
 }
+
+// marked is the subject of what a trial sends to know that a gateway has noted
+// what it gave before.
+const marked = "sh.keptn.event.mark.triggered"
 
 func newPlane(p *process, subject string) *plane {
 	p.t.Helper()
 	nc := p.connect()
 	sub, err := nc.QueueSubscribeSync(subject, "service")
 	require.NoError(p.t, err)
+	mark, err := nc.SubscribeSync(marked)
+	require.NoError(p.t, err)
 	require.NoError(p.t, nc.Flush())
-	return &plane{t: p.t, nc: nc, sub: sub}
+	return &plane{t: p.t, nc: nc, sub: sub, mark: mark}
 }
 
 // collect waits for n events more than it has seen. One that a gateway had given,
@@ -221,6 +228,7 @@ type trial struct {
 	hub, wss *plane
 	answers  *plane
 	sent     int // in each stage
+	marks    int
 }
 
 func newTrial(t *testing.T) *trial {
@@ -254,19 +262,32 @@ func (r *trial) collect() {
 	r.wss.collect(batch)
 }
 
+// noted returns when the gateways of the planes have noted what the planes have
+// seen: a mark comes after that.
+func (r *trial) noted() {
+	r.t.Helper()
+	for stage, p := range map[string]*plane{"dev": r.hub, "prod": r.wss} {
+		r.marks++
+		require.NoError(r.t, r.keptn.Publish(marked, event(marked, "mark"+strconv.Itoa(r.marks), stage, "mark")))
+		_, err := p.mark.NextMsg(fed.Patience)
+		require.NoError(r.t, err)
+	}
+}
+
 // killEach kills every process once, at another point of the way of events.
 func (r *trial) killEach() {
 	r.t.Helper()
 	r.publish()
 	r.collect()
 	for _, name := range []string{"wss", "hub"} { // receivers: what they have not got waits elsewhere
+		r.noted()
 		r.all[name].kill()
 		r.publish()
 		r.all[name].start()
 		r.collect()
 	}
 	r.publish() // the sender, with events captured and not all forwarded
-	r.all["control"].captured(r.sent * 2)
+	r.all["control"].captured(r.sent*2 + r.marks)
 	r.all["control"].kill()
 	r.all["control"].start()
 	r.collect()
