@@ -160,6 +160,9 @@ func (s *stage) release(ctx context.Context, may func(*staged) bool) {
 				s.goOn(ctx, first)
 			}
 		}
+		if ctx.Err() != nil {
+			return // what is left is still in RW_OUT, and what belongs before it may be
+		}
 		if !it.gone {
 			s.goOn(ctx, it)
 		}
