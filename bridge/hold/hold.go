@@ -68,6 +68,7 @@ type Keeper struct {
 	stream jetstream.Stream // nil: not opened yet
 	rev    uint64           // sequence of what was last read or written
 	told   string           // what Changed was last told
+	unsure bool             // the last write was not answered: the record is read again
 }
 
 // New checks cfg and returns a Keeper that knows of nothing until Load.
@@ -113,7 +114,7 @@ func (k *Keeper) Follow(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if k.cfg.Stream.Replicas > 1 {
+		if k.cfg.Stream.Replicas > 1 || k.doubts() {
 			if err := k.Load(ctx); err != nil && ctx.Err() == nil {
 				k.cfg.Log.Debug("orders not read, will try again", "err", err)
 			}
@@ -122,6 +123,13 @@ func (k *Keeper) Follow(ctx context.Context) {
 		k.expire()
 		k.mu.Unlock()
 	}
+}
+
+// doubts reports whether an order may be in the record that is not in force here.
+func (k *Keeper) doubts() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.unsure
 }
 
 // Load reads the record.
@@ -156,6 +164,7 @@ func (k *Keeper) load(ctx context.Context) error {
 			return fmt.Errorf("read %s: %w", k.cfg.Stream.Name, err)
 		}
 	}
+	k.unsure = false
 	k.state.Store(&s)
 	k.tell(s)
 	return nil
@@ -274,6 +283,7 @@ func (k *Keeper) save(ctx context.Context, s State) error {
 		return errLate
 	}
 	if err != nil {
+		k.unsure = true // it may have been written
 		return fmt.Errorf("write %s: %w", k.cfg.Stream.Name, err)
 	}
 	k.rev = ack.Sequence

@@ -112,6 +112,52 @@ func TestOrdersSurvive(t *testing.T) {
 	}, all.Orders[0])
 }
 
+// stream changes that of the record.
+func (s *stamp) stream(edit func(*jetstream.StreamConfig)) {
+	s.t.Helper()
+	js, err := jetstream.New(s.srv.Connect("relay"))
+	require.NoError(s.t, err)
+	c := record
+	edit(&c)
+	_, err = js.UpdateStream(s.t.Context(), c)
+	require.NoError(s.t, err)
+}
+
+// TestLostReply: the record has the order, and its keeper was not told. It is in
+// force all the same, and given again it does nothing.
+func TestLostReply(t *testing.T) {
+	s := newStamp(t)
+	k := s.keeper()
+	s.stream(func(c *jetstream.StreamConfig) { c.NoAck = true })
+	freeze := s.order(bridge.VerbFreeze)
+	_, err := k.Do(t.Context(), freeze, "anna", "UKEY", "hub")
+	require.Error(t, err)
+	require.False(t, k.State().On())
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); k.Follow(ctx) }()
+	require.Eventually(t, func() bool { return k.State().On() }, 10*time.Second, time.Millisecond)
+	cancel()
+	<-done
+	require.Equal(t, "frozen", s.last().Why())
+	require.True(t, s.do(k, freeze).Repeated)
+}
+
+// TestNotStored: an order that the store refuses is not in force, and is when it
+// is given again.
+func TestNotStored(t *testing.T) {
+	s := newStamp(t)
+	k := s.keeper()
+	s.stream(func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1 })
+	freeze := s.order(bridge.VerbFreeze)
+	_, err := k.Do(t.Context(), freeze, "anna", "UKEY", "hub")
+	require.Error(t, err)
+	require.False(t, k.State().On())
+	s.stream(func(*jetstream.StreamConfig) {})
+	require.False(t, s.do(k, freeze).Repeated)
+	require.True(t, k.State().On())
+}
+
 // TestOrdersAreBounded: what is remembered does not grow without end.
 func TestOrdersAreBounded(t *testing.T) {
 	s := newStamp(t)
