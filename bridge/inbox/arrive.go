@@ -176,6 +176,7 @@ func (in *Inbox) offerNow(ctx context.Context, a arrival) error {
 	if ok && a.context != "" {
 		in.meet(a.subject)
 		if in.followsDoubt(a.context, a.subject, a.seq) {
+			in.bodies.keep(a)
 			in.fallBehind(waiterOf(a))
 			return nil
 		}

@@ -40,6 +40,7 @@ type Inbox struct {
 	yields     time.Time // until then another replica is left in peace
 	known      *memory
 	waiting    *waitlist
+	bodies     *bodies        // of some that wait
 	holding    bridge.Holding // what an operator wants, as last heeded
 	thawing    []*waiter      // what was held and is being let go, in order of arrival
 	claims     *claims
@@ -54,6 +55,7 @@ type Inbox struct {
 	stale      bool            // the report is not what waits
 	lanes      map[string]*lane
 	slow       map[string]bool // subjects whose subscribers do not keep up
+	eager      bool            // what waits may be deliverable by now
 	busy       map[string]int  // contexts of which an event waits, and how many do
 	behind     map[string][]*waiter
 	nBehind    int
@@ -108,11 +110,11 @@ func (in *Inbox) reset() {
 	}
 	in.passed = nil
 	in.holding, in.thawing = in.cfg.Holding(), nil
-	in.waiting, in.claims = newWaitlist(), newClaims(in.cfg.Fed, in.cfg.Me)
+	in.waiting, in.bodies, in.claims = newWaitlist(), newBodies(), newClaims(in.cfg.Fed, in.cfg.Me)
 	in.held = map[uint64]bool{}
 	in.fresh, in.dirty, in.unflushed, in.stale = nil, false, false, true
 	in.staged, in.published = nil, 0
-	in.lanes, in.slow = map[string]*lane{}, map[string]bool{}
+	in.lanes, in.slow, in.eager = map[string]*lane{}, map[string]bool{}, false
 	in.busy, in.behind = map[string]int{}, map[string][]*waiter{}
 	in.nBehind, in.freed = 0, nil
 	in.doubts, in.subscribed = map[string]*doubt{}, map[string]map[uint64]bool{}

@@ -22,8 +22,8 @@ const (
 // loop delivers what arrives, and looks from time to time for subscribers of
 // what waits.
 func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg, lost <-chan error) error {
-	look := time.NewTimer(lookEvery)
-	defer look.Stop()
+	look := newLookout(lookEvery)
+	defer look.stop()
 	forget := time.NewTicker(time.Minute)
 	defer forget.Stop()
 	for {
@@ -46,7 +46,7 @@ func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg, lost <-
 			question()
 		case now := <-look.C:
 			err = in.look(ctx, now)
-			look.Reset(in.lookAgain())
+			look.passed(in.lookAgain())
 		case now := <-forget.C:
 			in.forget(ctx, now)
 		}
@@ -56,17 +56,43 @@ func (in *Inbox) loop(ctx context.Context, arrived <-chan jetstream.Msg, lost <-
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if len(in.lanes) > 0 {
-			look.Reset(lookSoon)
-		}
+		look.within(in.lookAgain())
 	}
 }
 
 func (in *Inbox) lookAgain() time.Duration {
-	if len(in.lanes) > 0 || len(in.thawing) > 0 {
+	switch {
+	case in.eager:
+		return 0
+	case len(in.lanes) > 0 || len(in.thawing) > 0:
 		return lookSoon
 	}
 	return lookEvery
+}
+
+// A lookout is a timer that can be told to be sooner, and not to be later: what
+// arrives all the time must not keep what waits from being looked at.
+type lookout struct {
+	*time.Timer
+	due time.Time
+}
+
+func newLookout(d time.Duration) *lookout { return &lookout{time.NewTimer(d), time.Now().Add(d)} }
+
+func (l *lookout) stop() { l.Stop() }
+
+// passed says that the timer has fired, and when it is to fire again.
+func (l *lookout) passed(d time.Duration) {
+	l.Reset(d)
+	l.due = time.Now().Add(d)
+}
+
+// within has the timer fire in d at the latest.
+func (l *lookout) within(d time.Duration) {
+	if due := time.Now().Add(d); due.Before(l.due) {
+		l.Reset(d)
+		l.due = due
+	}
 }
 
 // look does what nobody tells of.
@@ -137,6 +163,7 @@ func (in *Inbox) note(ctx context.Context) error {
 	}
 	for _, seq := range in.fresh {
 		in.progress.done(seq)
+		in.bodies.take(seq)
 	}
 	in.fresh, in.dirty = in.fresh[:0], false
 	in.progress.Open = in.openSeqs()

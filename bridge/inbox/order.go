@@ -42,6 +42,7 @@ func (in *Inbox) follows(a arrival) bool {
 	if a.context == "" || in.busy[a.context] == 0 && len(in.behind[a.context]) == 0 {
 		return false
 	}
+	in.bodies.keep(a)
 	in.fallBehind(waiterOf(a))
 	return true
 }

@@ -148,6 +148,8 @@ func (in *Inbox) wait(ctx context.Context, a arrival, why string) error {
 		}
 	case why != whyNobody:
 		in.engage(w)
+		in.bodies.keep(a)
+		in.eager = true
 	}
 	in.waiting.add(w)
 	in.bound(a, time.Now())
@@ -160,6 +162,7 @@ func (in *Inbox) wait(ctx context.Context, a arrival, why string) error {
 // subject, and puts aside what has waited too long.
 func (in *Inbox) retry(ctx context.Context, now time.Time) error {
 	var errs []error
+	in.eager = false
 	if in.waiting.n() > 0 {
 		for _, s := range in.waiting.subjects() {
 			errs = append(errs, in.retrySubject(ctx, s, now))
@@ -201,6 +204,7 @@ func (in *Inbox) retrySubject(ctx context.Context, subject string, now time.Time
 		default:
 			a.id, a.context = w.id, w.context
 			err = in.deliver(ctx, a)
+			in.eager = true // its window may be empty again after the commit
 		}
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return err
@@ -233,7 +237,11 @@ func (in *Inbox) vanished(seq uint64) {
 	in.fresh = append(in.fresh, seq)
 }
 
+// reread returns an event that waited, as it came.
 func (in *Inbox) reread(ctx context.Context, seq uint64) (arrival, error) {
+	if a, kept := in.bodies.take(seq); kept {
+		return a, nil
+	}
 	m, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return in.stream.GetMsg(ctx, seq) })
 	if err != nil {
 		return arrival{}, fmt.Errorf("read %s: %w", StreamIn, err)
