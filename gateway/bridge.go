@@ -232,7 +232,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	if err != nil {
 		return nil, err
 	}
-	in, err := newArrivals(me, c.fed)
+	in, err := newArrivals(me, c.fed, p.inbox.PackedBy)
 	if err != nil {
 		return nil, err
 	}
@@ -243,6 +243,7 @@ func (g *Gateway) makeParts(c *conns, box *deadletter.Box, replicas int, reg pro
 	p.outbox, err = outbox.New(outbox.Config{
 		Me: me, Relay: c.relay, Fed: c.fed, Router: g.Router, DeadLetters: letters, Journal: g.scribe(), Trace: g.tracer(), Tasks: p.tasks, Planes: p.inbox, Order: order, Sinks: sinks,
 		GivenBy:    func(task bridge.Key) topology.StampID { return g.givenBy(in, task) },
+		Packs:      func(s topology.StampID) bool { return p.asker.Packs(s) },
 		AckTimeout: g.opts.Events.AckTimeout, Replicas: replicas, Eras: eras{g}, State: inbox.StreamState,
 		Log: g.log.With("component", "outbox"), Metrics: reg,
 	})
@@ -263,7 +264,7 @@ func (g *Gateway) makeCanary(c *conns, p *parts, reg prometheus.Registerer) erro
 		return fmt.Errorf("open jetstream: %w", err)
 	}
 	p.answer, err = canary.NewAnswerer(canary.AnswerConfig{
-		Me: g.opts.Stamp, Fed: c.fed, Version: Version(), Log: g.log.With("component", "canary"),
+		Me: g.opts.Stamp, Fed: c.fed, Version: Version(), Packs: true, Log: g.log.With("component", "canary"),
 		Hash: func() string { return g.force.Load().view.Hash },
 		Hold: func() string { return g.holding().Why() },
 		Store: func(ctx context.Context) error {

@@ -44,17 +44,19 @@ func (g *Gateway) makeTakeover(in *arrivals, c *conns, p *parts, replicas int, r
 type arrivals struct {
 	me topology.StampID
 	js jetstream.JetStream // of FED
+	// packedBy knows who sent what came with others in one message.
+	packedBy func(context.Context, bridge.Key) (topology.StampID, error)
 
 	mu     sync.Mutex // guards the following field
 	stream jetstream.Stream
 }
 
-func newArrivals(me topology.StampID, fed *nats.Conn) (*arrivals, error) {
+func newArrivals(me topology.StampID, fed *nats.Conn, packedBy func(context.Context, bridge.Key) (topology.StampID, error)) (*arrivals, error) {
 	js, err := jetstream.New(fed)
 	if err != nil {
 		return nil, fmt.Errorf("open jetstream: %w", err)
 	}
-	return &arrivals{me: me, js: js}, nil
+	return &arrivals{me: me, js: js, packedBy: packedBy}, nil
 }
 
 // open returns RW_IN.
@@ -73,6 +75,9 @@ func (a *arrivals) open(ctx context.Context) (jetstream.Stream, error) {
 
 // sender returns which stamp sent an event to this one; empty if none.
 func (a *arrivals) sender(ctx context.Context, key bridge.Key) (topology.StampID, error) {
+	if from, err := a.packedBy(ctx, key); from != "" || err != nil {
+		return from, err
+	}
 	in, err := a.open(ctx)
 	if err != nil {
 		return "", err

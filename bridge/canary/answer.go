@@ -33,6 +33,7 @@ type AnswerConfig struct {
 	Store   func(ctx context.Context) error // reads the state of the stream that stores events
 	Hash    func() string                   // of the topology in force
 	Version string                          // of this program
+	Packs   bool                            // whether it reads several events in one message
 	Hold    func() string                   // why the stamp holds what begins something new, a word; empty if it does not
 	Log     *slog.Logger
 }
@@ -129,7 +130,7 @@ func (a *Answerer) answerAll() {
 	for _, w := range a.asking {
 		b, _ := json.Marshal(answer{ // numbers and texts
 			question: w.question, Got: w.got.UnixNano(), Sent: w.got.Add(time.Since(w.got)).UnixNano(),
-			Hash: a.cfg.Hash(), Version: a.cfg.Version, Hold: hold, Err: a.problem,
+			Hash: a.cfg.Hash(), Version: a.cfg.Version, Packs: a.cfg.Packs, Hold: hold, Err: a.problem,
 		})
 		if err := a.cfg.Fed.Publish(bridge.CanaryAnswer(w.from, a.cfg.Me, w.Asker), b); err != nil {
 			a.cfg.Log.Debug("canary not answered", "peer", w.from, "err", err)

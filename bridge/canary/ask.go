@@ -103,6 +103,15 @@ func (a *Asker) Refresh() {
 	}
 }
 
+// Packs reports whether a peer has said that it reads several events in one
+// message.
+func (a *Asker) Packs(peer topology.StampID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.peers[peer]
+	return r != nil && r.Packs
+}
+
 // Peers returns what is known of every peer, by name. It is empty while Run
 // does not run.
 func (a *Asker) Peers() []Peer {

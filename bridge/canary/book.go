@@ -31,6 +31,7 @@ type answer struct {
 	Sent    int64  `json:"sent"` // the same
 	Hash    string `json:"hash"` // of the topology in force there
 	Version string `json:"version"`
+	Packs   bool   `json:"packs,omitempty"` // several events in one message are read
 	Hold    string `json:"hold,omitempty"`
 	Err     string `json:"err,omitempty"` // why events could not be stored now
 }
@@ -48,6 +49,7 @@ type Peer struct {
 	Of      int
 	Hash    string // of the topology in force there
 	Version string
+	Packs   bool   // it reads several events in one message
 	Hold    string // why it holds what begins something new, a word; empty if it does not
 	Err     string // why the last question failed; empty if it did not
 }
@@ -102,7 +104,7 @@ func (r *record) take(now time.Time, a answer) bool {
 			continue
 		}
 		r.open = append(r.open[:i], r.open[i+1:]...)
-		r.Hash, r.Version, r.Hold, r.Err = a.Hash, a.Version, a.Hold, a.Err
+		r.Hash, r.Version, r.Packs, r.Hold, r.Err = a.Hash, a.Version, a.Packs, a.Hold, a.Err
 		r.count(a.Err != "")
 		if a.Err == "" {
 			r.Last = now

@@ -4,39 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
-
-// An arrival is one event of RW_IN.
-type arrival struct {
-	seq      uint64
-	from     topology.StampID // as the link's permissions vouch for
-	key      bridge.Key
-	subject  string // to deliver on
-	captured time.Time
-	offer    bool
-	body     []byte
-
-	origin    topology.StampID // as its header says
-	standsFor topology.StampID // a stamp that missed its deadline; empty for a real event
-	within    time.Duration    // how long to look for a plane; 0 is as long as it takes
-	claim     bool             // deliver with leave of the origin only
-	attempt   int              // of a claim
-	id        string           // of the event, once it was read
-	context   string           // shkeptncontext, once it was read
-	hop       string           // where its origin had it
-	trace     string           // its header traceparent
-	again     bool             // it was delivered before
-}
 
 // errGap reports that a consumer has delivered something that did not arrive,
 // or not in order: the replica that led it died in that moment.
@@ -60,22 +35,36 @@ func (d *delivery) next(m *jetstream.MsgMetadata) error {
 	return nil
 }
 
-// arrive delivers one event, lets it wait, or puts it aside.
-func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) error {
+// arrive delivers the events of one message, lets them wait, or puts them aside.
+// It returns how many there are.
+func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) (n int, err error) {
 	meta, err := m.Metadata()
 	if err != nil {
-		return fmt.Errorf("read metadata: %w", err)
+		return 0, fmt.Errorf("read metadata: %w", err)
 	}
 	if err := in.seen.next(meta); err != nil {
-		return err
+		return 0, err
 	}
-	if in.progress.has(meta.Sequence.Stream) {
+	if endOf(meta.Sequence.Stream) <= in.progress.Floor {
+		return 0, nil
+	}
+	all := readMessage(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream)
+	for _, a := range all {
+		if err := in.meetOne(ctx, a, meta.Timestamp); err != nil {
+			return 0, err
+		}
+	}
+	return len(all), nil
+}
+
+// meetOne takes in one event at its first sight.
+func (in *Inbox) meetOne(ctx context.Context, a arrival, stored time.Time) error {
+	if in.progress.has(a.seq) {
 		return nil
 	}
 	crash.At(crash.InboxArrived)
-	a := read(m.Subject(), m.Headers(), m.Data(), meta.Sequence.Stream)
 	in.metrics.received.WithLabelValues(string(a.from)).Inc()
-	repeated, err := in.known.repeated(ctx, in.stream, in.cfg.Me, a)
+	repeated, err := in.known.Load().repeated(ctx, a)
 	switch {
 	case err != nil:
 		return err
@@ -84,12 +73,15 @@ func (in *Inbox) arrive(ctx context.Context, m jetstream.Msg) error {
 		in.fresh = append(in.fresh, a.seq)
 		return nil
 	}
-	return in.judge(ctx, a, meta.Timestamp)
+	return in.judge(ctx, a, stored)
 }
 
 // judge checks an arrival and offers it, unless it is refused or has to wait
 // for others. stored is when it came; zero if it is judged once more.
 func (in *Inbox) judge(ctx context.Context, a arrival, stored time.Time) error {
+	if a.broken != nil {
+		return in.bury(ctx, a, bridge.ReasonInvalid, []string{a.broken.Error()})
+	}
 	e, why := in.accept(a)
 	in.noteCrossed(&a, e, stored)
 	if why == bridge.ReasonUnknown && e != nil && e.Kind == bridge.KindTaskAnswer && in.cfg.Router().Owns(e.Project) {
@@ -121,25 +113,6 @@ func (in *Inbox) maxPayload() int64 {
 		return 0
 	}
 	return in.cfg.MaxPayload()
-}
-
-// read makes an arrival of a stored message.
-func read(subject string, h nats.Header, body []byte, seq uint64) arrival {
-	_, from, rest, _ := bridge.Address(subject)
-	key, _, _ := strings.Cut(rest, ".") // a second offer of a task has its number behind the key
-	a := arrival{
-		seq: seq, from: from, key: key, subject: h.Get(bridge.HeaderSubject),
-		offer: h.Get(bridge.HeaderMode) == bridge.ModeOffer, body: body,
-		origin: topology.StampID(h.Get(bridge.HeaderOrigin)), standsFor: topology.StampID(h.Get(bridge.HeaderFor)),
-		claim: h.Get(bridge.HeaderMode) == bridge.ModeClaim, hop: h.Get(bridge.HeaderHop),
-		trace: h.Get(bridge.HeaderTrace),
-	}
-	a.within, _ = time.ParseDuration(h.Get(bridge.HeaderWithin)) // 0 if there is none
-	a.attempt, _ = strconv.Atoi(h.Get(bridge.HeaderAttempt))
-	if t, err := time.Parse(time.RFC3339Nano, h.Get(bridge.HeaderCaptured)); err == nil {
-		a.captured = t
-	}
-	return a
 }
 
 // accept checks what a sender's gateway should have checked already. The

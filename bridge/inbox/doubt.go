@@ -30,8 +30,8 @@ func (in *Inbox) suspect(a arrival) bool {
 		return false
 	}
 	switch {
-	case in.opened[a.seq]:
-		delete(in.opened, a.seq) // it is among the doubts
+	case within(in.opened, a.seq) && !in.reopened[a.seq]:
+		in.reopened[a.seq] = true // it is among the doubts
 	case in.suspects != nil && in.suspects[a.subject] < windowEvents:
 		// Only the first events that were not settled then can have been: no
 		// more of a subject are published than fit its window.

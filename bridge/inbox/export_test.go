@@ -19,7 +19,7 @@ func (in *Inbox) RecallAfter(ctx context.Context, between func()) (floor uint64,
 	between()
 	in.loaded = false
 	err = in.recall(ctx)
-	return in.progress.Floor, err
+	return seqOf(in.progress.Floor), err
 }
 
 // AsksAnyReplica reports whether an event may be read from a replica of RW_IN

@@ -118,21 +118,6 @@ func (gs *givens) seqs(doubts map[string]*doubt) [][2]uint64 {
 	return ranges(seqs)
 }
 
-// ranges returns seqs as inclusive ranges in order, with gaps between them.
-func ranges(seqs []uint64) [][2]uint64 {
-	slices.Sort(seqs)
-	seqs = slices.Compact(seqs)
-	var out [][2]uint64
-	for _, s := range seqs {
-		if n := len(out); n > 0 && out[n-1][1]+1 == s {
-			out[n-1][1] = s
-			continue
-		}
-		out = append(out, [2]uint64{s, s})
-	}
-	return out
-}
-
 func (gs *givens) subjects() []string {
 	out := make([]string, 0, len(gs.answering))
 	for s := range gs.answering {
@@ -172,7 +157,7 @@ func (in *Inbox) answered(id string) {
 	delete(in.givens.letGo, id)
 	g := in.givens.byID[id]
 	if g == nil {
-		if in.seen.seq < in.suspectsTo && len(in.early) < maxGiven {
+		if endOf(in.seen.seq) < in.suspectsTo && len(in.early) < maxGiven {
 			in.early[id] = true // its task comes by the stream yet, and would be in doubt
 		}
 		return

@@ -24,7 +24,8 @@ type Inbox struct {
 	stream  jetstream.Stream
 	report  atomic.Pointer[[]Waiting]
 
-	heldNow atomic.Int64 // as in the report
+	heldNow atomic.Int64           // as in the report
+	known   atomic.Pointer[memory] // nil before the first run
 
 	nudged chan struct{} // one place: commit soon
 	asked  chan func()   // questions to run
@@ -38,21 +39,22 @@ type Inbox struct {
 	id         string    // of this Inbox, in what it writes
 	loaded     bool      // progress was read from RW_STATE
 	yields     time.Time // until then another replica is left in peace
-	known      *memory
 	waiting    *waitlist
 	bodies     *bodies        // of some that wait
+	lastPack   pack           // the one that was read again last
 	holding    bridge.Holding // what an operator wants, as last heeded
 	thawing    []*waiter      // what was held and is being let go, in order of arrival
 	claims     *claims
-	held       map[uint64]bool // sequences of answers that the gate holds
-	fresh      []uint64        // settled, but not yet in RW_STATE
-	dirty      bool            // RW_STATE lacks something else
-	staged     []arrival       // in their lanes, to be published once that is noted
-	opened     map[uint64]bool // announced by an earlier run or process, and not met again
-	published  int             // without staging, since the last write of the progress
-	unsaved    []string        // ids of tasks that were answered, which RW_STATE may not know of
-	unflushed  bool            // something was published since the last flush
-	stale      bool            // the report is not what waits
+	held       map[place]bool // answers that the gate holds
+	fresh      []place        // settled, but not yet in RW_STATE
+	dirty      bool           // RW_STATE lacks something else
+	staged     []arrival      // in their lanes, to be published once that is noted
+	opened     [][2]place     // announced by an earlier run or process
+	reopened   map[place]bool // those of them that were met again
+	published  int            // without staging, since the last write of the progress
+	unsaved    []string       // ids of tasks that were answered, which RW_STATE may not know of
+	unflushed  bool           // something was published since the last flush
+	stale      bool           // the report is not what waits
 	lanes      map[string]*lane
 	slow       map[string]bool // subjects whose subscribers do not keep up
 	eager      bool            // what waits may be deliverable by now
@@ -64,8 +66,8 @@ type Inbox struct {
 	doubts     map[string]*doubt          // by id
 	subscribed map[string]map[uint64]bool // subscribers at the last look, by subject
 	suspects   map[string]int             // how many more arrivals of a subject may have been published before; nil: none
-	suspectsTo uint64                     // the last of RW_IN that may
-	passed     []uint64                   // published, no tasks, and not noted yet
+	suspectsTo place                      // the last of RW_IN that may
+	passed     []place                    // published, no tasks, and not noted yet
 	early      map[string]bool            // answered, and not read again since the start
 	lookedAt   time.Time
 	seen       delivery
@@ -111,7 +113,7 @@ func (in *Inbox) reset() {
 	in.passed = nil
 	in.holding, in.thawing = in.cfg.Holding(), nil
 	in.waiting, in.bodies, in.claims = newWaitlist(), newBodies(), newClaims(in.cfg.Fed, in.cfg.Me)
-	in.held = map[uint64]bool{}
+	in.held, in.lastPack = map[place]bool{}, pack{}
 	in.fresh, in.dirty, in.unflushed, in.stale = nil, false, false, true
 	in.staged, in.published = nil, 0
 	in.lanes, in.slow, in.eager = map[string]*lane{}, map[string]bool{}, false
@@ -145,7 +147,7 @@ func (in *Inbox) Run(ctx context.Context, ready func()) (err error) {
 	if err := in.open(ctx); err != nil {
 		return err
 	}
-	cons, err := jstream.Reader(ctx, in.stream, in.progress.Floor+1)
+	cons, err := jstream.Reader(ctx, in.stream, max(1, in.progress.unread()))
 	if err != nil {
 		return fmt.Errorf("open consumer of %s: %w", StreamIn, err)
 	}
@@ -209,6 +211,10 @@ func (in *Inbox) open(ctx context.Context) error {
 	if err = in.recall(ctx); err != nil {
 		return err
 	}
-	in.known, err = remember(ctx, in.stream, in.cfg.Me)
-	return err
+	known, err := remember(ctx, in.stream, in.cfg.Me)
+	if err != nil {
+		return err
+	}
+	in.known.Store(known)
+	return nil
 }

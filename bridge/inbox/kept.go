@@ -19,7 +19,7 @@ type Kept struct {
 	About bridge.About
 	From  topology.StampID
 	At    time.Time // when it came
-	seq   uint64
+	seq   place
 }
 
 // Kept returns the events with these keys that were settled.
@@ -31,18 +31,15 @@ func (in *Inbox) Kept(ctx context.Context, keys []bridge.Key) ([]Kept, error) {
 	}
 	var all []Kept
 	for _, k := range keys {
-		m, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-			return stream.GetLastMsgForSubject(ctx, bridge.EventFrom(in.cfg.Me, k)[0])
-		})
+		a, at, err := in.stored(ctx, stream, k)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", StreamIn, err)
 		}
-		a := read(m.Subject, m.Header, m.Data, m.Sequence)
-		kept := Kept{About: a.about(), From: a.from, At: m.Time, seq: m.Sequence}
-		if e, err := bridge.Parse(a.subject, m.Data); err == nil {
+		kept := Kept{About: a.about(), From: a.from, At: at, seq: a.seq}
+		if e, err := bridge.Parse(a.subject, a.body); err == nil {
 			kept.About = e.Names(a.subject)
 		}
 		all = append(all, kept)
@@ -58,4 +55,34 @@ func (in *Inbox) Kept(ctx context.Context, keys []bridge.Key) ([]Kept, error) {
 		}
 	}, done)
 	return out, err
+}
+
+// stored returns the event with a key, and when it came.
+func (in *Inbox) stored(ctx context.Context, stream jetstream.Stream, key bridge.Key) (arrival, time.Time, error) {
+	_, at, packed, err := in.known.Load().packed(ctx, key)
+	if err != nil {
+		return arrival{}, time.Time{}, err
+	}
+	m, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		if packed {
+			return stream.GetMsg(ctx, seqOf(at))
+		}
+		return stream.GetLastMsgForSubject(ctx, bridge.EventFrom(in.cfg.Me, key)[0])
+	})
+	if err != nil {
+		return arrival{}, time.Time{}, err //nolint:wrapcheck // the caller says which stream
+	}
+	all := readMessage(m.Subject, m.Header, m.Data, m.Sequence)
+	return all[min(indexOf(at), len(all)-1)], m.Time, nil
+}
+
+// PackedBy returns which stamp sent the event with a key, if it came with others
+// in one message; else it is found by its subject. It is empty if that is not known.
+func (in *Inbox) PackedBy(ctx context.Context, key bridge.Key) (topology.StampID, error) {
+	known := in.known.Load()
+	if known == nil {
+		return "", nil
+	}
+	from, _, _, err := known.packed(ctx, key)
+	return from, err
 }

@@ -141,11 +141,11 @@ const drainTimeout = time.Second
 // take handles m and whatever else has arrived, up to a batch, and writes the
 // progress down.
 func (in *Inbox) take(ctx context.Context, m jetstream.Msg, arrived <-chan jetstream.Msg) error {
-	err := in.arrive(ctx, m)
-	for n := 1; err == nil && n < batchSize; n++ {
+	n, err := in.arrive(ctx, m)
+	for more := 0; err == nil && n < batchSize; n += more {
 		select {
 		case m = <-arrived:
-			err = in.arrive(ctx, m)
+			more, err = in.arrive(ctx, m)
 			continue
 		default:
 		}

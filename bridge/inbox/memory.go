@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -14,106 +15,175 @@ import (
 	"github.com/ringway/ringway/topology"
 )
 
-// A memory knows the keys that are in RW_IN and who sent each first. The
-// stream refuses a second copy from the same stamp; the memory tells one that
-// comes from another stamp.
+// A memory knows the keys that are in RW_IN and who sent each first. The stream
+// refuses a second message of the same subject; the memory tells an event that
+// comes once more in another one: from another stamp, or in another pack. It is
+// safe for concurrent use.
 type memory struct {
-	keys map[bridge.Key]knownKey
+	stream jetstream.Stream
+	me     topology.StampID
+
+	mu    sync.RWMutex // guards the following fields
+	keys  map[bridge.Key]knownKey
+	packs []string                // subjects of the packs that were there at the start
+	twice map[bridge.Key][]string // subjects of keys that were in several messages then
 }
 
+// A knownKey is where an event was met first.
 type knownKey struct {
 	from topology.StampID
-	seq  uint64
+	at   place // at the latest
+	pack int   // single, met, or which of the memory's packs it is in; its place is not known then
 }
+
+// Values of knownKey.pack that are no index.
+const (
+	single = -1 // in a message of its own
+	met    = -2 // in a pack, at its place
+)
 
 // remember reads the keys of a stream. It returns when all are read: some
 // hundred thousand take about a second.
 func remember(ctx context.Context, s jetstream.Stream, me topology.StampID) (*memory, error) {
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(bridge.EventsFor(me)))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", StreamIn, err)
-	}
-	m := &memory{keys: make(map[bridge.Key]knownKey, len(info.State.Subjects))}
-	for subject := range info.State.Subjects {
-		_, from, rest, _ := bridge.Address(subject)
-		key, _, _ := strings.Cut(rest, ".")
-		m.keys[key] = knownKey{from: from, seq: info.State.LastSeq}
+	m := &memory{stream: s, me: me, keys: map[bridge.Key]knownKey{}, twice: map[bridge.Key][]string{}}
+	of := bridge.SinglesFor(me)
+	for _, filter := range append(bridge.PacksFor(me), of[:]...) {
+		info, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+			return s.Info(ctx, jetstream.WithSubjectFilter(filter))
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", StreamIn, err)
+		}
+		end := endOf(info.State.LastSeq)
+		for subject := range info.State.Subjects {
+			m.read(subject, end)
+		}
 	}
 	return m, nil
 }
 
-// repeated reports whether another stamp sent the same event before a.
-func (m *memory) repeated(ctx context.Context, s jetstream.Stream, me topology.StampID, a arrival) (bool, error) {
-	k, known := m.keys[a.key]
-	if !known {
-		m.keys[a.key] = knownKey{from: a.from, seq: a.seq}
-		return false, nil
+// read takes note of a message that is in the stream.
+func (m *memory) read(subject string, end place) {
+	_, from, rest, _ := bridge.Address(subject)
+	keys, packed := bridge.PackKeys(rest)
+	if !packed {
+		key, _, _ := strings.Cut(rest, ".")
+		m.add(key, subject, knownKey{from: from, at: end, pack: single})
+		return
 	}
-	if k.from == a.from {
-		return false, nil
+	m.packs = append(m.packs, subject)
+	for _, key := range keys {
+		m.add(key, subject, knownKey{from: from, at: end, pack: len(m.packs) - 1})
 	}
-	first, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-		return s.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(bridge.EventSubject(me, "*", a.key)))
-	})
+}
+
+func (m *memory) add(key bridge.Key, subject string, k knownKey) {
+	was, known := m.keys[key]
+	if known && (was.pack != single || k.pack != single) {
+		if len(m.twice[key]) == 0 {
+			m.twice[key] = []string{m.subjectOf(key, was)}
+		}
+		m.twice[key] = append(m.twice[key], subject)
+		return
+	}
+	m.keys[key] = k
+}
+
+// subjectOf matches the message that holds a key.
+func (m *memory) subjectOf(key bridge.Key, k knownKey) string {
+	if k.pack >= 0 {
+		return m.packs[k.pack]
+	}
+	return bridge.EventSubject(m.me, "*", key)
+}
+
+// repeated reports whether the same event came before a.
+func (m *memory) repeated(ctx context.Context, a arrival) (bool, error) {
+	k, known := m.meet(a)
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
+	case !known:
 		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("look up event in %s: %w", StreamIn, err)
+	case k.from == a.from && (a.attempt > 1 || k.pack == single && !a.packed):
+		return false, nil // the stream itself refuses a second copy, and an offer is no copy
+	case k.pack == met:
+		return k.at < a.seq, nil
 	}
-	return first.Sequence < a.seq, nil
+	first, err := m.first(ctx, a.key, k)
+	return err == nil && first < a.seq, err
 }
 
+// meet returns what is known of a's key, and takes note of it if nothing is.
+func (m *memory) meet(a arrival) (k knownKey, known bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k, known = m.keys[a.key]; !known {
+		k = knownKey{from: a.from, at: a.seq, pack: single}
+		if a.packed {
+			k.pack = met
+		}
+		m.keys[a.key] = k
+	}
+	return k, known
+}
+
+// first returns the place of the first event with a key.
+func (m *memory) first(ctx context.Context, key bridge.Key, k knownKey) (place, error) {
+	if k.pack == met {
+		return k.at, nil
+	}
+	m.mu.RLock()
+	subjects := slices.Clone(m.twice[key])
+	if len(subjects) == 0 {
+		subjects = []string{m.subjectOf(key, k)}
+	}
+	m.mu.RUnlock()
+	first := ^place(0)
+	for _, subject := range subjects {
+		raw, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+			return m.stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(subject))
+		})
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("look up event in %s: %w", StreamIn, err)
+		}
+		first = min(first, placeIn(raw, key))
+	}
+	return first, nil
+}
+
+// placeIn returns the place of the first event with a key in a message.
+func placeIn(raw *jetstream.RawStreamMsg, key bridge.Key) place {
+	_, _, rest, _ := bridge.Address(raw.Subject)
+	if keys, packed := bridge.PackKeys(rest); packed {
+		return placeOf(raw.Sequence, max(0, slices.Index(keys, key)), len(keys))
+	}
+	return placeOf(raw.Sequence, 0, 1)
+}
+
+// packed returns who sent the event with a key, and its place, if it came in a
+// pack.
+func (m *memory) packed(ctx context.Context, key bridge.Key) (from topology.StampID, at place, ok bool, err error) {
+	m.mu.RLock()
+	k, known := m.keys[key]
+	several := len(m.twice[key]) > 0
+	m.mu.RUnlock()
+	if !known || k.pack == single && !several {
+		return "", 0, false, nil
+	}
+	at, err = m.first(ctx, key, k)
+	return k.from, at, err == nil && at != ^place(0), err
+}
+
+// forget forgets what is not in the stream any more: everything before a message.
 func (m *memory) forget(before uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for key, k := range m.keys {
-		if k.seq < before {
+		if seqOf(k.at) < before {
 			delete(m.keys, key)
+			delete(m.twice, key)
 		}
 	}
-}
-
-// forget removes settled events that are older than the window.
-func (in *Inbox) forget(ctx context.Context, now time.Time) {
-	end, err := in.firstSince(ctx, now.Add(-in.cfg.Window))
-	if err != nil {
-		in.cfg.Log.Warn("old events not removed, will try again", "stream", StreamIn, "err", err)
-		return
-	}
-	end = min(end, in.progress.Floor+1)
-	if end <= 1 {
-		return
-	}
-	if err := in.stream.Purge(ctx, jetstream.WithPurgeSequence(end)); err != nil {
-		in.cfg.Log.Warn("old events not removed, will try again", "stream", StreamIn, "err", err)
-		return
-	}
-	in.known.forget(end)
-}
-
-// firstSince returns the sequence of the first event stored at or after t, by
-// bisection: sequences are in order of time.
-func (in *Inbox) firstSince(ctx context.Context, t time.Time) (uint64, error) {
-	info, err := in.stream.Info(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", StreamIn, err)
-	}
-	lo, hi := info.State.FirstSeq, info.State.LastSeq+1
-	if info.State.Msgs == 0 || !info.State.FirstTime.Before(t) {
-		return lo, nil
-	}
-	for lo < hi {
-		mid := lo + (hi-lo)/2
-		m, err := in.stream.GetMsg(ctx, mid, jetstream.WithGetMsgSubject(bridge.EventsFor(in.cfg.Me)))
-		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound):
-			hi = mid
-		case err != nil:
-			return 0, fmt.Errorf("read %s: %w", StreamIn, err)
-		case m.Time.Before(t):
-			lo = m.Sequence + 1
-		default:
-			hi = mid
-		}
-	}
-	return lo, nil
 }

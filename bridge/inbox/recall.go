@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -25,16 +26,12 @@ func (in *Inbox) recall(ctx context.Context) error {
 	in.progress.By = in.id
 	last := in.stream.CachedInfo().State.LastSeq
 	in.progress.clip(last)
-	in.suspects, in.suspectsTo = nil, last
-	in.opened = map[uint64]bool{}
+	in.suspects, in.suspectsTo = nil, endOf(last)
+	in.opened, in.reopened = nil, map[place]bool{}
 	switch {
-	case in.progress.Clean, in.progress.Floor >= last:
+	case in.progress.Clean, in.progress.Floor >= endOf(last):
 	case in.progress.Exact:
-		for _, r := range in.progress.Open {
-			for seq := r[0]; seq <= min(r[1], last); seq++ {
-				in.opened[seq] = true
-			}
-		}
+		in.opened = slices.Clone(in.progress.Open)
 	case in.progress.Held:
 	default:
 		in.suspects = map[string]int{}
@@ -45,8 +42,8 @@ func (in *Inbox) recall(ctx context.Context) error {
 		in.givens.letGo = was.letGo
 	}
 	for _, r := range in.progress.Given {
-		for seq := r[0]; seq <= min(r[1], last); seq++ {
-			if err := in.recallGiven(ctx, seq); err != nil {
+		for seq := seqOf(r[0]); seq <= min(seqOf(r[1]), last); seq++ {
+			if err := in.recallGiven(ctx, seq, r); err != nil {
 				return err
 			}
 		}
@@ -76,21 +73,23 @@ func (in *Inbox) load(ctx context.Context) (progress, error) {
 	return p, nil
 }
 
-// recallGiven doubts a task that planes were given before this start: their
-// connections ended with the process.
-func (in *Inbox) recallGiven(ctx context.Context, seq uint64) error {
-	a, err := in.reread(ctx, seq)
+// recallGiven doubts those tasks of a message, and of a range of places, that
+// planes were given before this start: their connections ended with the process.
+func (in *Inbox) recallGiven(ctx context.Context, seq uint64, of [2]place) error {
+	all, err := in.readAll(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	e, err := bridge.Parse(a.subject, a.body)
-	if err != nil || !in.givens.answering[a.subject] {
-		return nil //nolint:nilerr // it was delivered; only its answer would count
+	for _, a := range all {
+		e, err := bridge.Parse(a.subject, a.body)
+		if err != nil || !in.givens.answering[a.subject] || a.seq < of[0] || a.seq > of[1] {
+			continue // it was delivered; only its answer would count
+		}
+		a.id, a.context = e.ID, e.Context
+		in.doubt(waiterOf(a), 0)
 	}
-	a.id, a.context = e.ID, e.Context
-	in.doubt(waiterOf(a), 0)
 	return nil
 }

@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -124,23 +125,17 @@ func (in *Inbox) trace(m *nats.Msg, a *arrival) {
 
 // openSeqs returns what was published, or is about to be, and is not settled, and
 // what is in doubt from an earlier time.
-func (in *Inbox) openSeqs() [][2]uint64 {
+func (in *Inbox) openSeqs() [][2]place {
 	if !in.announces() {
 		return nil
 	}
-	seqs := make([]uint64, 0, 64)
+	seqs := make([]place, 0, 64)
 	for _, l := range in.lanes {
 		seqs = append(seqs, l.seqs...)
 	}
 	for _, d := range in.doubts {
 		seqs = append(seqs, d.w.seq)
 	}
-	for seq := range in.opened {
-		if in.progress.has(seq) {
-			delete(in.opened, seq)
-			continue
-		}
-		seqs = append(seqs, seq)
-	}
-	return ranges(seqs)
+	in.opened = slices.DeleteFunc(in.opened, func(r [2]place) bool { return r[1] <= in.progress.Floor })
+	return union(ranges(seqs), in.opened)
 }

@@ -15,10 +15,11 @@ import (
 )
 
 // A progress says which events of RW_IN are settled: delivered, dropped or put
-// aside. It is every sequence up to Floor and those in Above, which are
-// inclusive ranges in order with gaps between them.
+// aside. It is every one up to Floor and those in Above, which are inclusive
+// ranges in order with gaps between them, of the numbers that places take (span).
 type progress struct {
 	By    string      `json:"by,omitempty"` // the Inbox that wrote it
+	Form  int         `json:"form"`         // formPlaces
 	Floor uint64      `json:"floor"`
 	Above [][2]uint64 `json:"above,omitempty"`
 	// Clean says that nothing was published that is not in here.
@@ -26,41 +27,52 @@ type progress struct {
 	// Held says that no task was published that is not in here: an operator had
 	// them held.
 	Held bool `json:"held,omitempty"`
-	// Open are events that are not settled and may have been published, and
-	// Exact says that no other may.
-	Open  [][2]uint64 `json:"open,omitempty"`
-	Exact bool        `json:"exact,omitempty"`
+	// Open are the places of events that are not settled and may have been
+	// published, and Exact says that no other may.
+	Open  [][2]place `json:"open,omitempty"`
+	Exact bool       `json:"exact,omitempty"`
 	// Given are tasks that planes were given and have not answered, and
 	// Answering the subjects whose planes are known to answer.
-	Given     [][2]uint64 `json:"given,omitempty"`
-	Answering []string    `json:"answering,omitempty"`
+	Given     [][2]place `json:"given,omitempty"`
+	Answering []string   `json:"answering,omitempty"`
 }
 
-// has reports whether seq is settled.
-func (p *progress) has(seq uint64) bool {
-	if seq <= p.Floor {
-		return true
+// formPlaces is the form of a progress that counts places. Before there were
+// packs a progress counted messages, and had no form.
+const formPlaces = 2
+
+// toPlaces makes a progress that counts messages one that counts places: each of
+// its messages is one event.
+func (p *progress) toPlaces() {
+	if p.Form == formPlaces {
+		return
 	}
-	i, found := slices.BinarySearchFunc(p.Above, seq, func(r [2]uint64, s uint64) int {
-		switch {
-		case s < r[0]:
-			return 1
-		case s > r[1]:
-			return -1
+	p.Form, p.Floor = formPlaces, endOf(p.Floor)
+	for i, r := range p.Above {
+		p.Above[i] = [2]uint64{r[0] << indexBits, endOf(r[1])}
+	}
+	for _, rs := range [][][2]place{p.Open, p.Given} {
+		for i, r := range rs {
+			rs[i] = [2]place{placeOf(r[0], 0, 1), placeOf(r[1], 0, 1)}
 		}
-		return 0
-	})
-	return found && i < len(p.Above)
+	}
 }
 
-// done settles seq.
-func (p *progress) done(seq uint64) {
+// has reports whether the event at pl is settled.
+func (p *progress) has(pl place) bool {
+	first, _ := span(pl)
+	return first <= p.Floor || within(p.Above, first)
+}
+
+// done settles the event at pl.
+func (p *progress) done(pl place) {
+	first, last := span(pl)
 	switch {
-	case p.has(seq):
-	case seq == p.Floor+1:
-		p.Floor = seq
+	case p.has(pl):
+	case first == p.Floor+1:
+		p.Floor = last
 	default:
-		p.insert(seq)
+		p.insert(first, last)
 	}
 	for len(p.Above) > 0 && p.Above[0][0] == p.Floor+1 {
 		p.Floor = p.Above[0][1]
@@ -68,34 +80,39 @@ func (p *progress) done(seq uint64) {
 	}
 }
 
-func (p *progress) insert(seq uint64) {
+func (p *progress) insert(first, last uint64) {
 	i := len(p.Above)
-	for i > 0 && p.Above[i-1][0] > seq {
+	for i > 0 && p.Above[i-1][0] > first {
 		i--
 	}
-	before := i > 0 && p.Above[i-1][1]+1 == seq
-	after := i < len(p.Above) && p.Above[i][0] == seq+1
+	before := i > 0 && p.Above[i-1][1]+1 == first
+	after := i < len(p.Above) && p.Above[i][0] == last+1
 	switch {
 	case before && after:
 		p.Above[i-1][1] = p.Above[i][1]
 		p.Above = slices.Delete(p.Above, i, i+1)
 	case before:
-		p.Above[i-1][1] = seq
+		p.Above[i-1][1] = last
 	case after:
-		p.Above[i][0] = seq
+		p.Above[i][0] = first
 	default:
-		p.Above = slices.Insert(p.Above, i, [2]uint64{seq, seq})
+		p.Above = slices.Insert(p.Above, i, [2]uint64{first, last})
 	}
 }
 
+// unread returns the first message with an event that is not settled.
+func (p *progress) unread() uint64 { return seqOf(p.Floor + 1) }
+
 // clip forgets what lies beyond the end of the stream, which can only be if the
-// stream was lost or restored: sequences up to last are then used again.
+// stream was lost or restored: sequences up to that of the last message are then
+// used again.
 func (p *progress) clip(last uint64) {
-	p.Floor = min(p.Floor, last)
+	end := endOf(last)
+	p.Floor = min(p.Floor, end)
 	kept := p.Above[:0]
 	for _, r := range p.Above {
-		if r[0] <= last {
-			kept = append(kept, [2]uint64{r[0], min(r[1], last)})
+		if r[0] <= end {
+			kept = append(kept, [2]uint64{r[0], min(r[1], end)})
 		}
 	}
 	p.Above = kept
@@ -130,6 +147,7 @@ func (s *stateStore) load(ctx context.Context) (progress, error) {
 	m, err := s.last(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
+		p.toPlaces()
 		return p, nil
 	case err != nil:
 		return p, fmt.Errorf("read %s: %w", StreamState, err)
@@ -138,6 +156,7 @@ func (s *stateStore) load(ctx context.Context) (progress, error) {
 	if err := json.Unmarshal(m.Data, &p); err != nil {
 		return p, fmt.Errorf("read %s: %w", StreamState, err)
 	}
+	p.toPlaces()
 	return p, nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
-	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -232,19 +231,7 @@ func (in *Inbox) mustFollow(w *waiter) bool {
 
 // vanished settles an event that is in its stream no more: somebody else has
 // removed it, or a disk has lost it.
-func (in *Inbox) vanished(seq uint64) {
-	in.cfg.Log.Error("event is gone from its stream before it was settled", "stream", StreamIn, "n", seq)
-	in.fresh = append(in.fresh, seq)
-}
-
-// reread returns an event that waited, as it came.
-func (in *Inbox) reread(ctx context.Context, seq uint64) (arrival, error) {
-	if a, kept := in.bodies.take(seq); kept {
-		return a, nil
-	}
-	m, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) { return in.stream.GetMsg(ctx, seq) })
-	if err != nil {
-		return arrival{}, fmt.Errorf("read %s: %w", StreamIn, err)
-	}
-	return read(m.Subject, m.Header, m.Data, seq), nil
+func (in *Inbox) vanished(at place) {
+	in.cfg.Log.Error("event is gone from its stream before it was settled", "stream", StreamIn, "n", seqOf(at))
+	in.fresh = append(in.fresh, at)
 }

@@ -27,6 +27,7 @@ type captured struct {
 	order    string // events with the same order are kept in order
 	decision bridge.Decision
 	trace    string // the header that it came with; empty if nothing is traced
+	more     bool   // others follow at once
 }
 
 // capture reads one message of RW_OUT, and routes it by router.
@@ -94,24 +95,15 @@ func (c captured) given(body []byte) *bridge.Given {
 
 // item makes the copy for one target. done is called once the copy is stored
 // elsewhere.
-func (c captured) item(me topology.StampID, t bridge.Target, body []byte, done func()) *item {
-	mode := bridge.ModeWait
+func (c captured) item(t bridge.Target, body []byte, done func()) *item {
+	it := &item{seq: c.seq, order: c.order, event: c.event, more: c.more, done: done, Copy: bridge.Copy{
+		Key: c.key, Subject: c.subject, Hop: c.seq, Captured: c.at, Mode: bridge.ModeWait, Rule: t.Rule, Body: body,
+	}}
 	if c.decision.Offer {
-		mode = bridge.ModeOffer
-	}
-	msg := nats.NewMsg(bridge.EventSubject(t.Stamp, me, c.key))
-	msg.Reply = bridge.AckSubject(me, t.Stamp, strconv.FormatUint(c.seq, 10))
-	msg.Data = body
-	msg.Header = nats.Header{
-		bridge.HeaderSubject:  {c.subject},
-		bridge.HeaderOrigin:   {string(me)},
-		bridge.HeaderHop:      {hopID(me, c.seq)},
-		bridge.HeaderCaptured: {c.at.UTC().Format(time.RFC3339Nano)},
-		bridge.HeaderMode:     {mode},
-		bridge.HeaderRule:     {t.Rule},
+		it.Mode = bridge.ModeOffer
 	}
 	if rule := c.decision.Rule; rule != nil && len(c.decision.Targets) > 1 {
-		msg.Header.Set(bridge.HeaderWithin, rule.StartWithin.String())
+		it.Within = rule.StartWithin
 	}
-	return &item{seq: c.seq, order: c.order, event: c.event, msg: msg, done: done}
+	return it
 }

@@ -70,7 +70,7 @@ type drainer struct {
 
 // drain returns when RW_HOLD has nothing more for the target, or ctx ends.
 func (l *lane) drain(ctx context.Context) {
-	d := &drainer{l: l, f: newFlight(l.send), probing: true, wait: firstRetry}
+	d := &drainer{l: l, f: newFlight(l.most(), l.send), probing: true, wait: firstRetry}
 	d.next = time.Now().Add(d.wait)
 	tick := time.NewTicker(firstRetry / 2)
 	defer tick.Stop()
@@ -105,6 +105,9 @@ func (l *lane) drain(ctx context.Context) {
 				err = errNoAnswer
 			}
 		}
+		if err == nil {
+			err = d.f.flush()
+		}
 		if err != nil {
 			d.fail(err)
 		}
@@ -114,7 +117,7 @@ func (l *lane) drain(ctx context.Context) {
 // fail takes back what is in flight and sets the time of the next try.
 func (d *drainer) fail(err error) {
 	d.carry = append(d.f.rest(), d.carry...)
-	d.f = newFlight(d.l.send)
+	d.f = newFlight(d.l.most(), d.l.send)
 	d.probing = true
 	d.next = time.Now().Add(d.wait/2 + rand.N(d.wait/2+1)) //nolint:gosec // jitter
 	d.wait = min(2*d.wait, lastRetry)
@@ -150,7 +153,7 @@ func (d *drainer) fill(ctx context.Context) (empty bool, err error) {
 			return false, err
 		}
 	}
-	return false, nil
+	return false, d.f.flush()
 }
 
 // readAhead is how many items may be left when more are read: the next are there
@@ -215,10 +218,10 @@ func (d *drainer) take(m jetstream.Msg, ok bool) error {
 	d.got++
 	if err := d.seen.next(m); err != nil {
 		// Everything that is not settled comes again, in order.
-		d.cons, d.batch, d.carry, d.f = nil, nil, nil, newFlight(d.l.send)
+		d.cons, d.batch, d.carry, d.f = nil, nil, nil, newFlight(d.l.most(), d.l.send)
 		return fmt.Errorf("read %s: %w", StreamHold, err)
 	}
-	it, err := heldItem(d.l.o.cfg.Me, d.l.target, m, func() {
+	it, err := heldItem(d.l.target, m, func() {
 		d.l.held.Add(-1)
 		_ = m.Ack() // if it is lost, the event is sent again and refused
 	})

@@ -9,19 +9,6 @@ import (
 	"github.com/ringway/ringway/bridge"
 )
 
-// An item is one copy of an event on its way to one target.
-type item struct {
-	seq   uint64        // its sequence in RW_OUT: the hop id
-	order string        // of items with the same order only one is in flight
-	event *bridge.Event // nil if it is none of Keptn's, or an offer
-	id    string        // of an offer's event
-	msg   *nats.Msg     // ready to be sent; never changed
-	done  func()        // called once, when the target or RW_HOLD has stored it
-	sent  time.Time     // when it was last sent
-}
-
-func (it *item) size() int { return len(it.msg.Data) + 512 }
-
 // Bounds of a flight. A lane takes no more events while one of them is
 // reached.
 const (
@@ -29,90 +16,168 @@ const (
 	maxBytes = 32 << 20
 )
 
-// A flight is the items of one lane that are sent or about to be. It is not
-// safe for concurrent use.
-type flight struct {
-	send   func(*item) error
-	queues map[string][]*item // by order; the first of each is in flight
-	flying map[uint64]*item   // by hop id
-	fifo   []*item            // in order of sending; settled ones are skipped
-	n      int
-	bytes  int
+// A parcel is what travels in one message and has one answer: an item, or a pack
+// of several.
+type parcel struct {
+	items []*item
+	bytes int       // of the pack, at most
+	msg   *nats.Msg // set when it is first sent; never changed
+	sent  time.Time // when that was
 }
 
-func newFlight(send func(*item) error) *flight {
-	return &flight{send: send, queues: map[string][]*item{}, flying: map[uint64]*item{}}
+func (p *parcel) seq() uint64 { return p.items[0].seq }
+
+// packOverhead is what a pack has beside its items, in bytes.
+const packOverhead = 16
+
+// A flight is the items of one lane that are sent or about to be. It is not
+// safe for concurrent use. What add and settle put into a parcel is sent by
+// flush, or when the parcel is full.
+type flight struct {
+	send    func(*parcel) error
+	most    int                // how many items a parcel may have
+	tails   map[string]*item   // the last item of each order
+	flying  map[uint64]*parcel // by the number of the first item
+	fifo    []*parcel          // in order of sending; settled ones are skipped
+	loading *parcel            // not sent yet; nil: none
+	n       int
+	bytes   int
+}
+
+func newFlight(most int, send func(*parcel) error) *flight {
+	return &flight{send: send, most: most, tails: map[string]*item{}, flying: map[uint64]*parcel{}}
 }
 
 func (f *flight) full() bool { return f.n >= maxItems || f.bytes >= maxBytes }
 
-// add takes it, and sends it unless an earlier item of its order is in flight.
-// An item stays with the flight even if it cannot be sent.
+// add takes it, and loads it unless an earlier item of its order is in another
+// parcel. An item stays with the flight even if it cannot be sent.
 func (f *flight) add(it *item) error {
-	q := f.queues[it.order]
-	f.queues[it.order] = append(q, it)
+	before := f.tails[it.order]
+	f.tails[it.order] = it
 	f.n++
 	f.bytes += it.size()
-	if len(q) > 0 {
+	if before != nil {
+		before.next = it
+		if before.parcel == nil || before.parcel != f.loading || !f.fits(it) {
+			return nil
+		}
+	}
+	return f.load(it)
+}
+
+// fits reports whether it can join what is being loaded.
+func (f *flight) fits(it *item) bool {
+	p := f.loading
+	return p != nil && it.Packable() && len(p.items) < f.most && p.bytes+it.Packed() <= bridge.MaxPackBytes
+}
+
+// load puts it into a parcel.
+func (f *flight) load(it *item) error {
+	var err error
+	if !f.fits(it) {
+		err = f.flush()
+		f.loading = &parcel{bytes: packOverhead}
+	}
+	it.parcel = f.loading
+	f.loading.items = append(f.loading.items, it)
+	f.loading.bytes += it.Packed()
+	if !it.Packable() || f.most <= 1 || len(f.loading.items) == f.most {
+		if failed := f.flush(); err == nil {
+			err = failed
+		}
+	}
+	return err
+}
+
+// flush sends what is loaded.
+func (f *flight) flush() error {
+	p := f.loading
+	if p == nil {
 		return nil
 	}
-	return f.launch(it)
+	f.loading = nil
+	p.sent = time.Now()
+	f.flying[p.seq()] = p
+	f.fifo = append(f.fifo, p)
+	return f.send(p)
 }
 
-func (f *flight) launch(it *item) error {
-	it.sent = time.Now()
-	f.flying[it.seq] = it
-	f.fifo = append(f.fifo, it)
-	return f.send(it)
-}
-
-// settle takes note that the item with hop id seq is stored, and sends the
-// next of its order. It must be in flight.
-func (f *flight) settle(seq uint64) (took time.Duration, err error) {
-	it := f.flying[seq]
+// settle takes note that the parcel with number seq is stored, and loads the
+// next of its orders. It must be in flight.
+func (f *flight) settle(seq uint64) (p *parcel, err error) {
+	p = f.flying[seq]
 	delete(f.flying, seq)
-	f.n--
-	f.bytes -= it.size()
-	it.done()
-	took = time.Since(it.sent)
-	q := f.queues[it.order][1:]
-	if len(q) == 0 {
-		delete(f.queues, it.order)
-		return took, nil
+	for _, it := range p.items {
+		f.n--
+		f.bytes -= it.size()
+		it.done()
+		switch next := it.next; {
+		case next == nil:
+			delete(f.tails, it.order)
+		case next.parcel == nil:
+			if failed := f.loadAll(next); err == nil {
+				err = failed
+			}
+		}
 	}
-	f.queues[it.order] = q
-	return took, f.launch(q[0])
+	return p, err
 }
 
-// overdue reports whether the oldest item in flight was sent longer than
+// loadAll loads the first of its order, and what follows it as far as it fits
+// into the same parcel.
+func (f *flight) loadAll(it *item) error {
+	err := f.load(it)
+	for p := it.parcel; err == nil && it.next != nil && p == f.loading && f.fits(it.next); it = it.next {
+		err = f.load(it.next)
+	}
+	return err
+}
+
+// overdue reports whether the oldest parcel in flight was sent longer than
 // limit before now.
 func (f *flight) overdue(now time.Time, limit time.Duration) bool {
-	for len(f.fifo) > 0 && f.flying[f.fifo[0].seq] != f.fifo[0] {
+	for len(f.fifo) > 0 && f.flying[f.fifo[0].seq()] != f.fifo[0] {
 		f.fifo = f.fifo[1:]
 	}
 	return len(f.fifo) > 0 && now.Sub(f.fifo[0].sent) > limit
 }
 
 // resend sends again what was first sent before a time and is not settled. It
-// returns how many there were.
+// returns how many parcels there were.
 func (f *flight) resend(before time.Time) (n int, err error) {
-	for _, it := range f.fifo {
-		if f.flying[it.seq] != it || !it.sent.Before(before) {
+	for _, p := range f.fifo {
+		if f.flying[p.seq()] != p || !p.sent.Before(before) {
 			continue
 		}
 		n++
-		if err := f.send(it); err != nil {
+		if err := f.send(p); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
 }
 
-// rest returns every item that is not settled, oldest first.
+// rest returns every item that is not settled, oldest first. The flight is not
+// used any more after that.
 func (f *flight) rest() []*item {
 	out := make([]*item, 0, f.n)
-	for _, q := range f.queues {
-		out = append(out, q...)
+	take := func(p *parcel) {
+		for _, it := range p.items {
+			out = append(out, it)
+			for next := it.next; next != nil && next.parcel == nil; next = next.next {
+				out = append(out, next)
+			}
+		}
+	}
+	for _, p := range f.flying {
+		take(p)
+	}
+	if f.loading != nil {
+		take(f.loading)
+	}
+	for _, it := range out {
+		it.next, it.parcel = nil, nil
 	}
 	slices.SortFunc(out, func(a, b *item) int { return int(a.seq) - int(b.seq) })
 	return out

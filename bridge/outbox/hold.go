@@ -21,16 +21,17 @@ const holdPrefix = "hold."
 
 // A hold is the stream of events whose target is away.
 type hold struct {
+	me     topology.StampID
 	js     jetstream.JetStream
 	stream jetstream.Stream
 }
 
-func openHold(ctx context.Context, js jetstream.JetStream, replicas int) (*hold, error) {
+func openHold(ctx context.Context, me topology.StampID, js jetstream.JetStream, replicas int) (*hold, error) {
 	s, err := jstream.Ensure(ctx, js, holdStream(replicas))
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", StreamHold, err)
 	}
-	return &hold{js: js, stream: s}, nil
+	return &hold{me: me, js: js, stream: s}, nil
 }
 
 // targets returns how many events are held for each target.
@@ -87,7 +88,7 @@ func (h *hold) putWave(ctx context.Context, target topology.StampID, items []*it
 			continue
 		}
 		seen[it.order] = true
-		f, err := h.js.PublishMsgAsync(heldMsg(target, it), jetstream.WithMsgID(string(target)+":"+strconv.FormatUint(it.seq, 10)))
+		f, err := h.js.PublishMsgAsync(heldMsg(h.me, target, it), jetstream.WithMsgID(string(target)+":"+strconv.FormatUint(it.seq, 10)))
 		if err != nil {
 			break // what was published is waited for
 		}
@@ -135,13 +136,8 @@ func stored(ctx context.Context, f jetstream.PubAckFuture) (*jetstream.PubAck, e
 	}
 }
 
-func heldMsg(target topology.StampID, it *item) *nats.Msg {
-	_, _, key, _ := bridge.Address(it.msg.Subject)
-	m := &nats.Msg{Subject: holdPrefix + string(target) + "." + key, Data: it.msg.Data, Header: nats.Header{}}
-	for k, v := range it.msg.Header {
-		m.Header[k] = v
-	}
-	return m
+func heldMsg(me, target topology.StampID, it *item) *nats.Msg {
+	return &nats.Msg{Subject: holdPrefix + string(target) + "." + it.token(), Data: it.Body, Header: it.header(me)}
 }
 
 // consumer returns a fresh reader of what is held for target; see
@@ -155,30 +151,17 @@ func (h *hold) consumer(ctx context.Context, target topology.StampID) (jetstream
 }
 
 // heldItem makes an item of a message of RW_HOLD.
-func heldItem(me, target topology.StampID, m jetstream.Msg, done func()) (*item, error) {
+func heldItem(target topology.StampID, m jetstream.Msg, done func()) (*item, error) {
 	hop := m.Headers().Get(bridge.HeaderHop)
 	seq, err := strconv.ParseUint(hop[strings.LastIndexByte(hop, ':')+1:], 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("read held event: %w", err)
 	}
-	attempt, _ := strconv.Atoi(m.Headers().Get(bridge.HeaderAttempt)) // 0 if it is no offer
-	seq = hopNumber(seq, attempt)
-	key := strings.TrimPrefix(m.Subject(), holdPrefix+string(target)+".")
-	msg := nats.NewMsg(bridge.EventSubject(target, me, key))
-	msg.Reply = bridge.AckSubject(me, target, strconv.FormatUint(seq, 10))
-	msg.Data = m.Data()
-	for k, v := range m.Headers() {
-		if strings.HasPrefix(k, "Ringway-") || k == bridge.HeaderTrace {
-			msg.Header[k] = v
-		}
+	it := &item{Copy: copyOf(strings.TrimPrefix(m.Subject(), holdPrefix+string(target)+"."), m.Headers(), m.Data()), more: true, done: done}
+	it.Hop, it.seq = seq, hopNumber(seq, it.Attempt)
+	it.order = it.Subject
+	if e, err := bridge.Parse(it.Subject, it.Body); err == nil {
+		it.order, it.event = e.Context, e
 	}
-	subject := m.Headers().Get(bridge.HeaderSubject)
-	order := subject
-	e, err := bridge.Parse(subject, m.Data())
-	if err == nil {
-		order = e.Context
-	} else {
-		e = nil
-	}
-	return &item{seq: seq, order: order, event: e, msg: msg, done: done}, nil
+	return it, nil
 }

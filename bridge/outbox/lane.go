@@ -6,8 +6,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/internal/crash"
 	"github.com/ringway/ringway/topology"
 )
@@ -34,7 +36,9 @@ type lane struct {
 	forwarded, acked prometheus.Counter
 	ackSeconds       prometheus.Observer
 
-	lastErr string // owned by run
+	// owned by run
+	lastErr string
+	alone   time.Time // until then the target gets no packs
 }
 
 // A LaneState is what a lane was doing when last looked at.
@@ -112,12 +116,18 @@ func (l *lane) enter(holding bool) {
 	l.o.metrics.holding.WithLabelValues(string(l.target)).Set(boolGauge(holding))
 }
 
+// packWait is how long what has come waits, at most, for what is to follow at
+// once. What is read from a stream follows within microseconds.
+const packWait = time.Millisecond
+
 // direct sends what comes until the target fails to answer or ctx ends, and
 // returns what is not settled by then.
 func (l *lane) direct(ctx context.Context) []*item {
-	f := newFlight(l.send)
+	f := newFlight(l.most(), l.send)
 	tick := time.NewTicker(l.o.cfg.AckTimeout / 4)
 	defer tick.Stop()
+	late := time.NewTimer(packWait) // nothing may follow after all
+	defer late.Stop()
 	var again <-chan time.Time // what was sent before then is sent again
 	var before time.Time
 	var pause time.Duration
@@ -127,6 +137,7 @@ func (l *lane) direct(ctx context.Context) []*item {
 			in = nil
 		}
 		var err error
+		more := false
 		select {
 		case <-ctx.Done():
 			return nil // still in RW_OUT
@@ -144,12 +155,21 @@ func (l *lane) direct(ctx context.Context) []*item {
 				again = time.After(pause)
 			}
 		case it := <-in:
-			err = f.add(it)
+			more, err = l.add(f, it)
 		case a := <-l.acks:
 			_, err = l.settle(f, a)
+		case <-late.C:
 		case now := <-tick.C:
+			f.most = l.most()
 			if f.overdue(now, l.o.cfg.AckTimeout) {
 				err = errNoAnswer
+			}
+		}
+		if err == nil {
+			if more && f.loading != nil {
+				late.Reset(packWait)
+			} else {
+				err = f.flush()
 			}
 		}
 		if err != nil {
@@ -159,28 +179,64 @@ func (l *lane) direct(ctx context.Context) []*item {
 	}
 }
 
+// add adds it, and what has come behind it. more reports that others follow at
+// once.
+func (l *lane) add(f *flight, it *item) (more bool, err error) {
+	for {
+		if err := f.add(it); err != nil || f.full() {
+			return false, err
+		}
+		select {
+		case next := <-l.in:
+			it = next
+		default:
+			return it.more, nil
+		}
+	}
+}
+
+// most returns how many events the target takes in one message.
+func (l *lane) most() int {
+	if l.o.cfg.Packs == nil || time.Now().Before(l.alone) || !l.o.cfg.Packs(l.target) {
+		return 1
+	}
+	return bridge.MaxPack
+}
+
 // settle carries the target's answer to the flight. stored is false if the
-// answer is about an item that was settled or parked since.
+// answer is about what was settled or parked since.
 func (l *lane) settle(f *flight, a ack) (stored bool, err error) {
-	it := f.flying[a.seq]
-	if it == nil {
+	p := f.flying[a.seq]
+	if p == nil {
 		return false, nil
 	}
 	if a.err != nil {
+		if len(p.items) > 1 && !errors.Is(a.err, nats.ErrNoResponders) {
+			l.alone = time.Now().Add(aloneFor) // the stream may take what is in it one by one
+		}
 		return false, a.err
 	}
-	took, err := f.settle(a.seq)
-	l.noteStored(it)
-	l.acked.Inc()
-	l.ackSeconds.Observe(took.Seconds())
-	l.lastAck.Store(time.Now().UnixNano())
+	p, err = f.settle(a.seq)
+	for _, it := range p.items {
+		l.noteStored(it)
+	}
+	l.acked.Add(float64(len(p.items)))
+	now := time.Now()
+	l.ackSeconds.Observe(now.Sub(p.sent).Seconds())
+	l.lastAck.Store(now.UnixNano())
 	return true, err
 }
 
-func (l *lane) send(it *item) error {
-	l.forwarded.Inc()
+// aloneFor is how long a target that refused a pack gets each event by itself.
+const aloneFor = time.Minute
+
+func (l *lane) send(p *parcel) error {
+	if p.msg == nil {
+		p.msg = p.message(l.o.cfg.Me, l.target)
+	}
+	l.forwarded.Add(float64(len(p.items)))
 	defer crash.At(crash.OutboxSent)
-	return l.o.cfg.Fed.PublishMsg(it.msg)
+	return l.o.cfg.Fed.PublishMsg(p.msg)
 }
 
 func boolGauge(b bool) float64 {

@@ -54,20 +54,20 @@ func (o *Outbox) noteRouted(c *captured, targets []bridge.Target) {
 }
 
 // about says which event an item is a copy of.
-func (it *item) about() bridge.About {
+func (it *item) about(me topology.StampID) bridge.About {
 	if it.event != nil {
 		return it.event.Names("")
 	}
-	a := bridge.About{ID: it.id, Type: it.msg.Header.Get(bridge.HeaderSubject), Context: it.order}
+	a := bridge.About{ID: it.id, Type: it.Subject, Context: it.order}
 	if a.ID == "" {
-		a.ID, a.Context = it.msg.Header.Get(bridge.HeaderHop), ""
+		a.ID, a.Context = hopID(me, it.Hop), ""
 	}
 	return a
 }
 
 func (l *lane) noteStored(it *item) {
 	if l.o.cfg.Journal != nil {
-		l.o.cfg.Journal(bridge.Moment{Step: bridge.StepStored, About: it.about(), Peer: l.target})
+		l.o.cfg.Journal(bridge.Moment{Step: bridge.StepStored, About: it.about(l.o.cfg.Me), Peer: l.target})
 	}
 }
 
@@ -85,14 +85,14 @@ func (l *lane) noteHeld(it *item) {
 		why = s.Err
 	}
 	l.o.cfg.Journal(bridge.Moment{
-		Step: bridge.StepHeld, About: it.about(), Peer: l.target,
+		Step: bridge.StepHeld, About: it.about(l.o.cfg.Me), Peer: l.target,
 		Detail: "it is away since " + since.UTC().Format(time.TimeOnly) + ": " + why,
 	})
 }
 
 // trace gives a copy of an event its place in the trace.
-func (o *Outbox) trace(m *nats.Msg, about bridge.About, came string, to topology.StampID) {
+func (o *Outbox) trace(it *item, about bridge.About, came string, to topology.StampID) {
 	if o.cfg.Trace != nil {
-		m.Header[bridge.HeaderTrace] = []string{o.cfg.Trace(about, came, to)}
+		it.Trace = o.cfg.Trace(about, came, to)
 	}
 }

@@ -62,8 +62,11 @@ type Config struct {
 	// there is none. nil: nobody knows.
 	GivenBy func(task bridge.Key) topology.StampID
 
-	Trace      bridge.Tracer         // nil: nothing is traced
-	Journal    bridge.Scribe         // is told of the way of each event; nil: nobody is
+	Trace   bridge.Tracer // nil: nothing is traced
+	Journal bridge.Scribe // is told of the way of each event; nil: nobody is
+	// Packs reports whether a stamp reads several events in one message. nil: none
+	// does.
+	Packs      func(stamp topology.StampID) bool
 	AckTimeout time.Duration         // how long a target may take to store an event; 0 is 2 s
 	Replicas   int                   // of the streams; 0 is 1
 	Log        *slog.Logger          //
@@ -175,7 +178,7 @@ func (o *Outbox) open(ctx context.Context) (out jetstream.Stream, err error) {
 	if out, err = openOut(ctx, o.js, o.cfg.Router(), o.cfg.Replicas); err != nil {
 		return nil, err
 	}
-	if o.hold, err = openHold(ctx, o.js, o.cfg.Replicas); err != nil {
+	if o.hold, err = openHold(ctx, o.cfg.Me, o.js, o.cfg.Replicas); err != nil {
 		return nil, err
 	}
 	o.openOnce.Do(func() { close(o.ready) })

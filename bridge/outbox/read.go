@@ -176,6 +176,7 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 		return err
 	}
 	ev := r.o.capture(m, router, seq, meta.Timestamp)
+	ev.more = meta.NumPending > 0
 	ev.fits(len(m.Data()), r.o.cfg.Fed.MaxPayload())
 	r.o.noteCaptured(m, &ev)
 	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
@@ -274,8 +275,8 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		if l == nil {
 			return nil // told to stop; the event is still in RW_OUT
 		}
-		it := ev.item(r.o.cfg.Me, t, m.Data(), left.done)
-		r.o.trace(it.msg, r.o.names(&ev), ev.trace, t.Stamp)
+		it := ev.item(t, m.Data(), left.done)
+		r.o.trace(it, r.o.names(&ev), ev.trace, t.Stamp)
 		select {
 		case l.in <- it:
 		case <-ctx.Done():

@@ -3,10 +3,8 @@ package outbox
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/topology"
@@ -43,33 +41,18 @@ func hopNumber(hop uint64, attempt int) uint64 {
 // Send puts an offer on its way, behind what is on the way to the same stamp.
 // It does not wait for the stamp.
 func (o *Outbox) Send(ctx context.Context, of Offer) error {
-	key := of.Key
-	if of.Attempt > 1 {
-		// The stamp may have been asked before, and has the key.
-		key += "." + strconv.Itoa(of.Attempt)
-	}
-	seq := hopNumber(of.Hop, of.Attempt)
-	msg := nats.NewMsg(bridge.EventSubject(of.To, o.cfg.Me, key))
-	msg.Reply = bridge.AckSubject(o.cfg.Me, of.To, strconv.FormatUint(seq, 10))
-	msg.Data = of.Body
-	msg.Header = nats.Header{
-		bridge.HeaderSubject:  {of.Subject},
-		bridge.HeaderOrigin:   {string(o.cfg.Me)},
-		bridge.HeaderHop:      {hopID(o.cfg.Me, of.Hop)},
-		bridge.HeaderCaptured: {of.At.UTC().Format(time.RFC3339Nano)},
-		bridge.HeaderMode:     {bridge.ModeClaim},
-		bridge.HeaderRule:     {of.Rule},
-		bridge.HeaderWithin:   {of.Within.String()},
-		bridge.HeaderAttempt:  {strconv.Itoa(of.Attempt)},
-	}
-	o.trace(msg, bridge.About{ID: of.ID, Context: of.Context}, "", of.To)
+	it := &item{seq: hopNumber(of.Hop, of.Attempt), order: of.Context, id: of.ID, done: func() {}, Copy: bridge.Copy{
+		Key: of.Key, Subject: of.Subject, Hop: of.Hop, Captured: of.At, Mode: bridge.ModeClaim, Rule: of.Rule,
+		Within: of.Within, Attempt: of.Attempt, Body: of.Body,
+	}}
+	o.trace(it, bridge.About{ID: of.ID, Context: of.Context}, "", of.To)
 	o.metrics.routed.WithLabelValues(string(of.To), of.Rule).Inc()
 	l := o.startLane(of.To, 0)
 	if l == nil {
 		return errNotRunning
 	}
 	select {
-	case l.in <- &item{seq: seq, order: of.Context, id: of.ID, msg: msg, done: func() {}}:
+	case l.in <- it:
 	case <-ctx.Done():
 	}
 	return nil

@@ -1,0 +1,81 @@
+package bridge_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/bridge"
+)
+
+func somePack(n int) []*bridge.Copy {
+	out := make([]*bridge.Copy, n)
+	for i := range out {
+		out[i] = &bridge.Copy{
+			Key: bridge.KeyOf(strings.Repeat("x", i), "t", "s"), Subject: "sh.keptn.event.a.triggered", Hop: uint64(i) + 1<<40,
+			Captured: time.Unix(1_700_000_000, int64(i)).UTC(), Mode: bridge.ModeWait, Rule: "stage dev",
+			Within: time.Duration(i) * time.Second, Body: []byte(strings.Repeat("{", i)),
+		}
+	}
+	out[0].Trace = "00-1-2-01"
+	return out
+}
+
+func TestPack(t *testing.T) {
+	t.Parallel()
+	in := somePack(bridge.MaxPack)
+	subject := bridge.PackSubject("to", "from", in)
+	require.Less(t, len(subject), 2048, "a line of NATS's protocol has 4096 bytes, with the reply")
+	to, from, rest, ok := bridge.Address(subject)
+	require.True(t, ok)
+	require.Equal(t, "to from", string(to)+" "+string(from))
+	keys, ok := bridge.PackKeys(rest)
+	require.True(t, ok)
+	size := 16
+	for _, c := range in {
+		size += c.Packed()
+	}
+	body := bridge.AppendPack(nil, in)
+	require.LessOrEqual(t, len(body), size)
+	got, err := bridge.Unpack(keys, body)
+	require.NoError(t, err)
+	for i := range got {
+		require.Equal(t, in[i].Body, append([]byte{}, got[i].Body...))
+		got[i].Body = in[i].Body
+		require.Equal(t, *in[i], got[i])
+	}
+	for _, c := range [][]bridge.Key{keys[1:], append(keys[:1:1], keys...)} {
+		_, err = bridge.Unpack(c, body)
+		require.ErrorIs(t, err, bridge.ErrPack)
+	}
+}
+
+func TestPackSubjects(t *testing.T) {
+	t.Parallel()
+	key := bridge.KeyOf("1", "t", "s")
+	for _, rest := range []string{key, key + ".2", "pack", "pack.a", "pack.a.short", "pack.a." + key + "x", "pick.a." + key, "pack.a." + strings.Repeat(key, bridge.MaxPack+1)} {
+		_, ok := bridge.PackKeys(rest)
+		require.False(t, ok, rest)
+	}
+	keys, ok := bridge.PackKeys("pack.a." + key + key)
+	require.True(t, ok)
+	require.Equal(t, []bridge.Key{key, key}, keys)
+	require.False(t, (&bridge.Copy{Key: key, Attempt: 1}).Packable(), "offers of one task are told apart by their subjects")
+}
+
+func FuzzUnpack(f *testing.F) {
+	in := somePack(5)
+	_, _, rest, _ := bridge.Address(bridge.PackSubject("to", "from", in))
+	keys, _ := bridge.PackKeys(rest)
+	f.Add(bridge.AppendPack(nil, in))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := bridge.Unpack(keys, data)
+		if err != nil {
+			require.ErrorIs(t, err, bridge.ErrPack)
+			return
+		}
+		require.Len(t, got, len(keys))
+	})
+}
