@@ -22,3 +22,15 @@ func KeyOf(id, typ, subject string) Key {
 	h := sha256.Sum256(b)
 	return base64.RawURLEncoding.EncodeToString(h[:16])
 }
+
+// A Digest is a Key without its text form, for memories of very many.
+type Digest [16]byte
+
+// DigestOf returns the Digest of a Key. What is no Key has one as well.
+func DigestOf(k Key) (d Digest) {
+	if n, err := base64.RawURLEncoding.Decode(d[:], []byte(k)); err != nil || n != len(d) || len(k) != keyLen {
+		sum := sha256.Sum256([]byte(k))
+		copy(d[:], sum[:])
+	}
+	return d
+}

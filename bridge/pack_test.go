@@ -79,3 +79,14 @@ func FuzzUnpack(f *testing.F) {
 		require.Len(t, got, len(keys))
 	})
 }
+
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	seen := map[bridge.Digest]string{}
+	for _, k := range []string{bridge.KeyOf("1", "", ""), bridge.KeyOf("2", "", ""), "", "x", "no key at all, and long", "!!!!!!!!!!!!!!!!!!!!!!"} {
+		d := bridge.DigestOf(k)
+		require.Equal(t, d, bridge.DigestOf(k))
+		require.Empty(t, seen[d])
+		seen[d] = k
+	}
+}

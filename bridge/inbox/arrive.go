@@ -90,8 +90,10 @@ func (in *Inbox) judge(ctx context.Context, a arrival, stored time.Time) error {
 	if why != bridge.ReasonNone {
 		return in.bury(ctx, a, why, nil)
 	}
-	if size, most := message(a).Size(), in.maxPayload(); most > 0 && int64(size) > most {
-		return in.bury(ctx, a, bridge.ReasonTooLarge, []string{fmt.Sprintf("%d bytes with headers, the NATS of the stamp takes %d", size, most)})
+	if most := in.maxPayload(); most > 0 {
+		if size := in.message(a).Size(); int64(size) > most {
+			return in.bury(ctx, a, bridge.ReasonTooLarge, []string{fmt.Sprintf("%d bytes with headers, the NATS of the stamp takes %d", size, most)})
+		}
 	}
 	if done, err := in.admit(ctx, a, e); done || err != nil {
 		return err
@@ -146,6 +148,13 @@ func (in *Inbox) offer(ctx context.Context, a arrival) error {
 
 func (in *Inbox) offerNow(ctx context.Context, a arrival) error {
 	ok, why := in.deliverable(a.subject)
+	if why == whySlow && !in.slow[a.subject] && !in.waiting.has(a.subject) {
+		// Its subscribers keep up: they have the window in a moment.
+		if err := in.save(ctx); err != nil {
+			return err
+		}
+		ok, why = in.deliverable(a.subject)
+	}
 	if ok && a.context != "" {
 		in.meet(a.subject)
 		if in.followsDoubt(a.context, a.subject, a.seq) {

@@ -56,7 +56,8 @@ func (in *Inbox) give(a arrival) {
 	g := in.givens.byID[a.id]
 	if g == nil {
 		g = &given{seq: a.seq, id: a.id, subject: a.subject, context: a.context}
-		in.givens.byID[a.id] = g
+		bridge.Detach(&g.id, &g.context)
+		in.givens.byID[g.id] = g
 		in.givens.order = append(in.givens.order, g)
 	}
 	g.at, g.to, g.within = time.Now(), in.subscribed[a.subject], a.within
@@ -131,7 +132,7 @@ func (gs *givens) subjects() []string {
 // for every answer that was captured, before anybody lets go of it.
 func (in *Inbox) Answered(triggered string) {
 	in.mu.Lock()
-	in.noted = append(in.noted, triggered)
+	in.noted = append(in.noted, strings.Clone(triggered)) // else all of its event would stay
 	in.mu.Unlock()
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ringway/ringway/bridge"
@@ -41,6 +42,8 @@ type Inbox struct {
 	yields     time.Time // until then another replica is left in peace
 	waiting    *waitlist
 	bodies     *bodies        // of some that wait
+	outgoing   nats.Msg       // the last one that was published
+	headers    nats.Header    // of it
 	lastPack   pack           // the one that was read again last
 	holding    bridge.Holding // what an operator wants, as last heeded
 	thawing    []*waiter      // what was held and is being let go, in order of arrival

@@ -23,17 +23,19 @@ type memory struct {
 	stream jetstream.Stream
 	me     topology.StampID
 
-	mu    sync.RWMutex // guards the following fields
-	keys  map[bridge.Key]knownKey
-	packs []string                // subjects of the packs that were there at the start
-	twice map[bridge.Key][]string // subjects of keys that were in several messages then
+	mu     sync.RWMutex // guards the following fields
+	keys   map[bridge.Digest]knownKey
+	stamps []topology.StampID         // that sent something
+	packs  []string                   // subjects of the packs that were there at the start
+	twice  map[bridge.Digest][]string // subjects of keys that were in several messages then
 }
 
-// A knownKey is where an event was met first.
+// A knownKey is where an event was met first. It has no pointers: there is one
+// for each event of a day, and the garbage collector need not look at them.
 type knownKey struct {
-	from topology.StampID
 	at   place // at the latest
-	pack int   // single, met, or which of the memory's packs it is in; its place is not known then
+	from int32 // which of the memory's stamps
+	pack int32 // single, met, or which of the memory's packs it is in; its place is not known then
 }
 
 // Values of knownKey.pack that are no index.
@@ -45,7 +47,7 @@ const (
 // remember reads the keys of a stream. It returns when all are read: some
 // hundred thousand take about a second.
 func remember(ctx context.Context, s jetstream.Stream, me topology.StampID) (*memory, error) {
-	m := &memory{stream: s, me: me, keys: map[bridge.Key]knownKey{}, twice: map[bridge.Key][]string{}}
+	m := &memory{stream: s, me: me, keys: map[bridge.Digest]knownKey{}, twice: map[bridge.Digest][]string{}}
 	of := bridge.SinglesFor(me)
 	for _, filter := range append(bridge.PacksFor(me), of[:]...) {
 		info, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
@@ -68,25 +70,36 @@ func (m *memory) read(subject string, end place) {
 	keys, packed := bridge.PackKeys(rest)
 	if !packed {
 		key, _, _ := strings.Cut(rest, ".")
-		m.add(key, subject, knownKey{from: from, at: end, pack: single})
+		m.add(key, subject, knownKey{from: m.stamp(from), at: end, pack: single})
 		return
 	}
 	m.packs = append(m.packs, subject)
 	for _, key := range keys {
-		m.add(key, subject, knownKey{from: from, at: end, pack: len(m.packs) - 1})
+		m.add(key, subject, knownKey{from: m.stamp(from), at: end, pack: int32(len(m.packs) - 1)}) //nolint:gosec // fits memory
 	}
 }
 
 func (m *memory) add(key bridge.Key, subject string, k knownKey) {
-	was, known := m.keys[key]
+	d := bridge.DigestOf(key)
+	was, known := m.keys[d]
 	if known && (was.pack != single || k.pack != single) {
-		if len(m.twice[key]) == 0 {
-			m.twice[key] = []string{m.subjectOf(key, was)}
+		if len(m.twice[d]) == 0 {
+			m.twice[d] = []string{m.subjectOf(key, was)}
 		}
-		m.twice[key] = append(m.twice[key], subject)
+		m.twice[d] = append(m.twice[d], subject)
 		return
 	}
-	m.keys[key] = k
+	m.keys[d] = k
+}
+
+// stamp returns the number of a stamp. The caller holds mu, or has m alone.
+func (m *memory) stamp(id topology.StampID) int32 {
+	i := slices.Index(m.stamps, id)
+	if i < 0 {
+		i = len(m.stamps)
+		m.stamps = append(m.stamps, id)
+	}
+	return int32(i) //nolint:gosec // some hundred
 }
 
 // subjectOf matches the message that holds a key.
@@ -103,7 +116,7 @@ func (m *memory) repeated(ctx context.Context, a arrival) (bool, error) {
 	switch {
 	case !known:
 		return false, nil
-	case k.from == a.from && (a.attempt > 1 || k.pack == single && !a.packed):
+	case m.sentBy(k) == a.from && (a.attempt > 1 || k.pack == single && !a.packed):
 		return false, nil // the stream itself refuses a second copy, and an offer is no copy
 	case k.pack == met:
 		return k.at < a.seq, nil
@@ -112,16 +125,23 @@ func (m *memory) repeated(ctx context.Context, a arrival) (bool, error) {
 	return err == nil && first < a.seq, err
 }
 
+func (m *memory) sentBy(k knownKey) topology.StampID {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.stamps[k.from]
+}
+
 // meet returns what is known of a's key, and takes note of it if nothing is.
 func (m *memory) meet(a arrival) (k knownKey, known bool) {
+	d := bridge.DigestOf(a.key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k, known = m.keys[a.key]; !known {
-		k = knownKey{from: a.from, at: a.seq, pack: single}
+	if k, known = m.keys[d]; !known {
+		k = knownKey{from: m.stamp(a.from), at: a.seq, pack: single}
 		if a.packed {
 			k.pack = met
 		}
-		m.keys[a.key] = k
+		m.keys[d] = k
 	}
 	return k, known
 }
@@ -132,7 +152,7 @@ func (m *memory) first(ctx context.Context, key bridge.Key, k knownKey) (place, 
 		return k.at, nil
 	}
 	m.mu.RLock()
-	subjects := slices.Clone(m.twice[key])
+	subjects := slices.Clone(m.twice[bridge.DigestOf(key)])
 	if len(subjects) == 0 {
 		subjects = []string{m.subjectOf(key, k)}
 	}
@@ -165,15 +185,16 @@ func placeIn(raw *jetstream.RawStreamMsg, key bridge.Key) place {
 // packed returns who sent the event with a key, and its place, if it came in a
 // pack.
 func (m *memory) packed(ctx context.Context, key bridge.Key) (from topology.StampID, at place, ok bool, err error) {
+	d := bridge.DigestOf(key)
 	m.mu.RLock()
-	k, known := m.keys[key]
-	several := len(m.twice[key]) > 0
+	k, known := m.keys[d]
+	several := len(m.twice[d]) > 0
 	m.mu.RUnlock()
 	if !known || k.pack == single && !several {
 		return "", 0, false, nil
 	}
 	at, err = m.first(ctx, key, k)
-	return k.from, at, err == nil && at != ^place(0), err
+	return m.sentBy(k), at, err == nil && at != ^place(0), err
 }
 
 // forget forgets what is not in the stream any more: everything before a message.

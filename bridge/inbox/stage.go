@@ -75,23 +75,27 @@ func (in *Inbox) publishStaged(ctx context.Context) error {
 	return nil
 }
 
-// message returns an event as the stamp's clients get it.
-func message(a arrival) *nats.Msg {
-	m := &nats.Msg{Subject: a.subject, Data: a.body}
+// message returns an event as the stamp's clients get it. It is good until the
+// next one is asked for.
+func (in *Inbox) message(a arrival) *nats.Msg {
+	m := &in.outgoing
+	m.Subject, m.Data, m.Header = a.subject, a.body, nil
 	if isKeptns(a.subject) {
 		// shipyard-controller's own stream drops a repeated id within its
 		// window of two minutes; other subscribers read the body alone.
-		m.Header = nats.Header{
-			nats.MsgIdHdr:       {a.key},
-			bridge.HeaderOrigin: {string(a.from)},
+		if in.headers == nil {
+			in.headers = nats.Header{nats.MsgIdHdr: {""}, bridge.HeaderOrigin: {""}}
 		}
+		m.Header = in.headers
+		m.Header[nats.MsgIdHdr][0], m.Header[bridge.HeaderOrigin][0] = a.key, string(a.from)
+		delete(m.Header, bridge.HeaderTrace)
 	}
 	return m
 }
 
 // publish gives an event to the stamp's clients.
 func (in *Inbox) publish(a arrival) error {
-	m := message(a)
+	m := in.message(a)
 	if in.cfg.Trace != nil {
 		in.trace(m, &a)
 	}

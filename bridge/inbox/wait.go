@@ -38,10 +38,12 @@ type waiter struct {
 }
 
 func waiterOf(a arrival) *waiter {
-	return &waiter{
+	w := &waiter{
 		seq: a.seq, subject: a.subject, context: a.context, id: a.id, key: a.key, from: a.from,
 		captured: a.captured, size: len(a.body) + 256,
 	}
+	bridge.Detach(&w.context, &w.id, &w.key)
+	return w
 }
 
 // A waitlist holds the events of subjects that cannot be delivered now, in

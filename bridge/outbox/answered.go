@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 )
@@ -29,6 +30,7 @@ func (a *answeredSet) add(triggered string) {
 	if _, known := a.set[triggered]; known {
 		return
 	}
+	triggered = strings.Clone(triggered) // else all of its event would stay
 	a.set[triggered] = struct{}{}
 	a.order = append(a.order, triggered)
 	if len(a.order) > maxAnswered {

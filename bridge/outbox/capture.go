@@ -31,8 +31,8 @@ type captured struct {
 }
 
 // capture reads one message of RW_OUT, and routes it by router.
-func (o *Outbox) capture(m jetstream.Msg, router *bridge.Router, seq uint64, at time.Time) captured {
-	c := captured{seq: seq, at: at, subject: strings.TrimPrefix(m.Subject(), bridge.CapturePrefix)}
+func (o *Outbox) capture(m jetstream.Msg, router *bridge.Router, seq uint64, at time.Time) *captured {
+	c := &captured{seq: seq, at: at, subject: strings.TrimPrefix(m.Subject(), bridge.CapturePrefix)}
 	if o.cfg.Trace != nil {
 		c.trace = m.Headers().Get(bridge.HeaderTrace)
 	}
@@ -86,7 +86,7 @@ func hopID(me topology.StampID, seq uint64) string {
 }
 
 // given returns the event as a task given to other stamps; nil if it is none.
-func (c captured) given(body []byte) *bridge.Given {
+func (c *captured) given(body []byte) *bridge.Given {
 	if c.decision.Rule == nil || len(c.decision.Targets)+len(c.decision.Candidates) == 0 {
 		return nil
 	}
@@ -95,7 +95,7 @@ func (c captured) given(body []byte) *bridge.Given {
 
 // item makes the copy for one target. done is called once the copy is stored
 // elsewhere.
-func (c captured) item(t bridge.Target, body []byte, done func()) *item {
+func (c *captured) item(t bridge.Target, body []byte, done func()) *item {
 	it := &item{seq: c.seq, order: c.order, event: c.event, more: c.more, done: done, Copy: bridge.Copy{
 		Key: c.key, Subject: c.subject, Hop: c.seq, Captured: c.at, Mode: bridge.ModeWait, Rule: t.Rule, Body: body,
 	}}

@@ -216,7 +216,7 @@ func (d *drainer) take(m jetstream.Msg, ok bool) error {
 		return err
 	}
 	d.got++
-	if err := d.seen.next(m); err != nil {
+	if _, err := d.seen.next(m); err != nil {
 		// Everything that is not settled comes again, in order.
 		d.cons, d.batch, d.carry, d.f = nil, nil, nil, newFlight(d.l.most(), d.l.send)
 		return fmt.Errorf("read %s: %w", StreamHold, err)

@@ -47,7 +47,7 @@ type stage struct {
 // A staged is an event, or something to do when those before it have gone on.
 type staged struct {
 	m     jetstream.Msg
-	ev    captured
+	ev    *captured
 	key   bridge.Key // of order; of what is no event as well
 	taken bool
 	since time.Time // taken: it belongs behind what was captured up to then
@@ -64,7 +64,7 @@ func (r *reader) newStage(ctx context.Context, order Order) *stage {
 }
 
 // put hands an event over.
-func (s *stage) put(ctx context.Context, m jetstream.Msg, ev captured) {
+func (s *stage) put(ctx context.Context, m jetstream.Msg, ev *captured) {
 	it := &staged{m: m, ev: ev, key: ev.key}
 	if it.key == "" {
 		it.key = bridge.KeyOf(string(m.Data()), "", ev.subject)

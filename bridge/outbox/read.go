@@ -111,14 +111,14 @@ func (r *reader) run(ctx context.Context) error {
 			r.o.answered.caughtUp(true)
 			r.caughtUp(ctx)
 		}
-		m, err := r.next(ctx)
+		m, meta, err := r.next(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
 		if err != nil {
 			return fmt.Errorf("read %s: %w", StreamOut, err)
 		}
-		if err := r.take(ctx, m); err != nil {
+		if err := r.take(ctx, m, meta); err != nil {
 			return err
 		}
 	}
@@ -136,29 +136,24 @@ func (r *reader) caughtUp(ctx context.Context) {
 // next returns the next event. Where a consumer is gone or has lost a delivery,
 // another one reads on behind the last event; if that cannot be made, or the
 // consumer knows what is in hand, the run ends.
-func (r *reader) next(ctx context.Context) (jetstream.Msg, error) {
+func (r *reader) next(ctx context.Context) (m jetstream.Msg, meta *jetstream.MsgMetadata, err error) {
 	for {
-		m, err := r.msgs.Next()
-		if err == nil {
-			err = r.seen.next(m)
+		if m, err = r.msgs.Next(); err == nil {
+			meta, err = r.seen.next(m)
 		}
 		if err == nil || ctx.Err() != nil || r.byAck {
-			return m, err
+			return m, meta, err
 		}
 		r.o.cfg.Log.Debug("reader begins anew", "stream", StreamOut, "err", err)
 		r.stop()
 		if _, err := r.open(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 }
 
 // take takes in one captured event.
-func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
-	meta, err := m.Metadata()
-	if err != nil {
-		return fmt.Errorf("read metadata: %w", err)
-	}
+func (r *reader) take(ctx context.Context, m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 	crash.At(crash.OutboxRead)
 	seq := meta.Sequence.Stream
 	r.last = seq
@@ -178,7 +173,7 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 	ev := r.o.capture(m, router, seq, meta.Timestamp)
 	ev.more = meta.NumPending > 0
 	ev.fits(len(m.Data()), r.o.cfg.Fed.MaxPayload())
-	r.o.noteCaptured(m, &ev)
+	r.o.noteCaptured(m, ev)
 	if e := ev.event; e != nil && e.Kind == bridge.KindTaskAnswer {
 		r.o.answered.add(e.TriggeredID)
 		if r.o.cfg.Planes != nil {
@@ -196,7 +191,7 @@ func (r *reader) take(ctx context.Context, m jetstream.Msg) error {
 
 // settleOrRetry handles an event; if that fails others go on, and it is tried
 // again.
-func (r *reader) settleOrRetry(ctx context.Context, m jetstream.Msg, ev captured) {
+func (r *reader) settleOrRetry(ctx context.Context, m jetstream.Msg, ev *captured) {
 	if err := r.handle(ctx, m, ev); err != nil && ctx.Err() == nil {
 		r.o.cfg.Log.Warn("event not settled, will try again", "err", err)
 		r.o.wg.Go(func() { r.retry(ctx, m, ev) })
@@ -204,7 +199,7 @@ func (r *reader) settleOrRetry(ctx context.Context, m jetstream.Msg, ev captured
 }
 
 // retry handles an event until it succeeds or ctx ends; others go on meanwhile.
-func (r *reader) retry(ctx context.Context, m jetstream.Msg, ev captured) {
+func (r *reader) retry(ctx context.Context, m jetstream.Msg, ev *captured) {
 	for wait := firstHandle; ctx.Err() == nil; wait = min(2*wait, lastHandle) {
 		sleep(ctx, wait)
 		if ctx.Err() != nil {
@@ -218,7 +213,7 @@ func (r *reader) retry(ctx context.Context, m jetstream.Msg, ev captured) {
 
 // handle settles an event that must not cross, or hands it to the lanes that
 // settle it.
-func (r *reader) handle(ctx context.Context, m jetstream.Msg, ev captured) error {
+func (r *reader) handle(ctx context.Context, m jetstream.Msg, ev *captured) error {
 	if ev.decision.Refused != bridge.ReasonNone {
 		return r.refuse(ctx, m, ev)
 	}
@@ -226,7 +221,7 @@ func (r *reader) handle(ctx context.Context, m jetstream.Msg, ev captured) error
 }
 
 // refuse puts an event aside and lets it go.
-func (r *reader) refuse(ctx context.Context, m jetstream.Msg, ev captured) error {
+func (r *reader) refuse(ctx context.Context, m jetstream.Msg, ev *captured) error {
 	r.o.metrics.refused.WithLabelValues(string(ev.decision.Refused)).Inc()
 	r.o.cfg.Log.Debug("event refused", "subject", ev.subject, "reason", ev.decision.Refused)
 	err := r.o.cfg.DeadLetters.Put(ctx, bridge.Letter{
@@ -244,7 +239,7 @@ func (r *reader) refuse(ctx context.Context, m jetstream.Msg, ev captured) error
 
 // feed gives the sinks what they want. Also an event that must not cross has
 // reached the clients of this stamp.
-func (r *reader) feed(m jetstream.Msg, ev captured, left *countdown) {
+func (r *reader) feed(m jetstream.Msg, ev *captured, left *countdown) {
 	if ev.event == nil {
 		return
 	}
@@ -255,7 +250,7 @@ func (r *reader) feed(m jetstream.Msg, ev captured, left *countdown) {
 
 // dispatch gives one copy to the lane of each target. The last lane that is
 // done with its copy lets go of the event.
-func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) error {
+func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev *captured) error {
 	left := newCountdown(func() { r.settle(m, ev) })
 	targets := ev.decision.Targets
 	if given := ev.given(m.Data()); given != nil {
@@ -266,7 +261,7 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 		targets = given.Decision.Targets
 	}
 	left.add(len(targets))
-	r.o.noteRouted(&ev, targets)
+	r.o.noteRouted(ev, targets)
 	r.feed(m, ev, left)
 	defer left.done()
 	for _, t := range targets {
@@ -276,7 +271,7 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 			return nil // told to stop; the event is still in RW_OUT
 		}
 		it := ev.item(t, m.Data(), left.done)
-		r.o.trace(it, r.o.names(&ev), ev.trace, t.Stamp)
+		r.o.trace(it, r.o.names(ev), ev.trace, t.Stamp)
 		select {
 		case l.in <- it:
 		case <-ctx.Done():
@@ -289,7 +284,7 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev captured) err
 // settle lets go of an event that every target has stored. An answer of a plane
 // is the proof that the plane had its task, and stays until the inbox has noted
 // that.
-func (r *reader) settle(m jetstream.Msg, ev captured) {
+func (r *reader) settle(m jetstream.Msg, ev *captured) {
 	crash.At(crash.OutboxStored)
 	letGo := func() {
 		r.letGo(m, ev.seq)

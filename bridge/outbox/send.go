@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/topology"
 )

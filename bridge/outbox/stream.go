@@ -89,14 +89,14 @@ var errGap = errors.New("a delivery was lost")
 // deliveries checks that everything a consumer delivers arrives.
 type deliveries uint64
 
-func (d *deliveries) next(m jetstream.Msg) error {
+func (d *deliveries) next(m jetstream.Msg) (*jetstream.MsgMetadata, error) {
 	meta, err := m.Metadata()
 	if err != nil {
-		return fmt.Errorf("read metadata: %w", err)
+		return nil, fmt.Errorf("read metadata: %w", err)
 	}
 	if meta.Sequence.Consumer != uint64(*d)+1 {
-		return fmt.Errorf("%w: number %d of the stream is delivery %d and not %d", errGap, meta.Sequence.Stream, meta.Sequence.Consumer, uint64(*d)+1)
+		return nil, fmt.Errorf("%w: number %d of the stream is delivery %d and not %d", errGap, meta.Sequence.Stream, meta.Sequence.Consumer, uint64(*d)+1)
 	}
 	*d++
-	return nil
+	return meta, nil
 }

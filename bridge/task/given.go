@@ -8,7 +8,8 @@ import (
 
 // newTask makes the Task of an event that a control plane has just published.
 func newTask(g *bridge.Given) *Task {
-	e, rule := g.Event, g.Decision.Rule
+	e, rule := *g.Event, g.Decision.Rule
+	e.Detach() // a task may be open for days
 	t := &Task{
 		ID: e.ID, Type: e.Type, Context: e.Context, Project: e.Project, Stage: e.Stage, Service: e.Service,
 		Rule: rule.Name, Deliver: rule.Deliver, StartWithin: rule.StartWithin,

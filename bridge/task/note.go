@@ -3,7 +3,6 @@ package task
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -43,7 +42,7 @@ func (ts *Tasks) note(ctx context.Context, t *Task, stored func()) error {
 		stored()
 		return nil
 	}
-	b, err := json.Marshal(t)
+	b, err := encode(t)
 	if err == nil {
 		ts.notes = append(ts.notes, note{t, b, ctx.Err, stored})
 	}
@@ -117,7 +116,11 @@ func (ts *Tasks) nextBatch() (notes []note, b *batch, body []byte, more bool) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	b = &batch{id: rand.Text(), live: map[string]*Task{}}
-	body = []byte{'['}
+	size := 2
+	for _, it := range ts.notes[:min(len(ts.notes), maxBatch)] {
+		size += len(it.json) + 1
+	}
+	body = append(make([]byte, 0, min(size, maxBatchBytes+1)), '[')
 	n := 0
 	for ; n < len(ts.notes) && n < maxBatch; n++ {
 		it := ts.notes[n]
