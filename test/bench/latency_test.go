@@ -90,7 +90,7 @@ func allWays(tb testing.TB) []*way {
 		return []*way{ringwayWay(tb, shipped)}
 	}
 	wide := newWorld(tb, newDirect(tb), true)
-	return []*way{ringwayWay(tb, shipped), coreWay(tb, shipped), sourceWay(tb, wide), dispatchWay(tb, wide)}
+	return []*way{ringwayWay(tb, shipped), coreWay(tb, shipped), sourceWay(tb, wide), dispatchWay(tb, wide), forwardWay(tb, wide)}
 }
 
 // takeTurns measures the ways one after another, and again.
@@ -127,6 +127,7 @@ func reportLatency(b *testing.B, got map[string]*series) {
 		{"core", 2, 0, "core NATS"},
 		{"sourcing", 1.1, 2, "sourcing"},
 		{"dispatch", 0, 0, "sourcing + dispatch"},
+		{"forward", 0, 0, "a bare forwarder"},
 	} {
 		base := got[c.way]
 		if base == nil {

@@ -117,7 +117,7 @@ func reportThroughput(b *testing.B, l load, got map[string]*series) {
 	for _, c := range []struct {
 		way, label string
 		bar        float64
-	}{{"sourcing", "sourcing", 1}, {"dispatch", "sourcing + dispatch", 0}, {"core", "core NATS", 0}} {
+	}{{"sourcing", "sourcing", 1}, {"dispatch", "sourcing + dispatch", 0}, {"forward", "a bare forwarder", 0}, {"core", "core NATS", 0}} {
 		if got[c.way] == nil {
 			continue
 		}

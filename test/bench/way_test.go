@@ -9,6 +9,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/internal/jstream"
+	"github.com/ringway/ringway/topology"
 )
 
 // A way carries events from one stamp to the other: the gateway's own, or one
@@ -109,6 +112,42 @@ func dispatchWay(tb testing.TB, w *world) *way {
 	}, jetstream.PullMaxMessages(1000))
 	require.NoError(tb, err)
 	tb.Cleanup(cc.Stop)
+	return warm(newWay(tb, name, w.inside("FED", from), name+".in.x", w.inside("FED", to), name+".out.>"))
+}
+
+// forwardWay is the least that a program between two streams does: it reads the
+// first, publishes each event to the second with the answer to a subject of its own
+// stamp, and hands out what it reads of that. It looks at no event, keeps no order,
+// removes nothing and remembers nothing. Nothing that is not in the server itself
+// can take less.
+func forwardWay(tb testing.TB, w *world) *way {
+	tb.Helper()
+	const name = "forward"
+	stream := func(stamp topology.StampID, subject string) (*nats.Conn, jetstream.Stream) {
+		nc := w.inside("FED", stamp)
+		js, err := jetstream.New(nc)
+		require.NoError(tb, err)
+		s, err := js.CreateStream(tb.Context(), jetstream.StreamConfig{
+			Name: name + "-" + string(stamp), Subjects: []string{subject}, Storage: jetstream.FileStorage,
+		})
+		require.NoError(tb, err)
+		return nc, s
+	}
+	pass := func(nc *nats.Conn, s jetstream.Stream, to, reply string) {
+		c, err := jstream.Reader(tb.Context(), s, 1)
+		require.NoError(tb, err)
+		cc, err := c.Consume(func(m jetstream.Msg) {
+			_ = nc.PublishMsg(&nats.Msg{Subject: to, Reply: reply, Data: m.Data()}) // what is lost is missed
+		}, jetstream.PullMaxMessages(1000))
+		require.NoError(tb, err)
+		tb.Cleanup(cc.Stop)
+	}
+	source, first := stream(from, name+".in.>")
+	target, second := stream(to, name+".over.>")
+	_, err := source.Subscribe(name+".stored", func(*nats.Msg) {})
+	require.NoError(tb, err)
+	pass(source, first, name+".over.x", name+".stored")
+	pass(target, second, name+".out.x", "")
 	return warm(newWay(tb, name, w.inside("FED", from), name+".in.x", w.inside("FED", to), name+".out.>"))
 }
 
