@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ringway/ringway/topology"
@@ -109,11 +110,12 @@ func Detach(texts ...*string) {
 	for _, t := range texts {
 		size += len(*t)
 	}
-	b := make([]byte, 0, size)
+	var b strings.Builder
+	b.Grow(size)
 	for _, t := range texts {
-		b = append(b, *t...)
+		b.WriteString(*t)
 	}
-	all := string(b)
+	all := b.String()
 	for _, t := range texts {
 		n := len(*t)
 		*t, all = all[:n], all[n:]

@@ -33,7 +33,7 @@ type Copy struct {
 // a line of NATS's protocol, which servers bound at 4,096 bytes.
 const (
 	MaxPack      = 64        // events
-	MaxPackBytes = 256 << 10 // of the message, unless one event alone is longer
+	MaxPackBytes = 64 << 10  // of the message, unless one event alone is longer
 )
 
 // keyLen is the length of a Key.

@@ -286,19 +286,16 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev *captured) er
 // that.
 func (r *reader) settle(m jetstream.Msg, ev *captured) {
 	crash.At(crash.OutboxStored)
-	letGo := func() {
-		r.letGo(m, ev.seq)
-		crash.At(crash.OutboxSettled)
-	}
 	if r.o.cfg.Planes != nil && ev.event != nil && ev.event.Kind == bridge.KindTaskAnswer {
-		r.o.cfg.Planes.AfterCommit(letGo)
+		r.o.cfg.Planes.AfterCommit(func() { r.letGo(m, ev.seq) })
 		return
 	}
-	letGo()
+	r.letGo(m, ev.seq)
 }
 
 // letGo has an event removed from RW_OUT.
 func (r *reader) letGo(m jetstream.Msg, seq uint64) {
+	defer crash.At(crash.OutboxSettled)
 	r.ledger.settle(seq)
 	if !r.byAck {
 		return // the trimmer will

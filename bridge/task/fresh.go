@@ -18,7 +18,7 @@ func encode(t *Task) ([]byte, error) {
 // appendFresh appends t as encoding/json would. It is false, and b is of no use,
 // for a task that has more than a fresh one.
 func appendFresh(b []byte, t *Task) ([]byte, bool) {
-	if len(t.Seats) != 1 || t.Turn != nil || !t.LastStart.IsZero() || t.Deadline != 0 || t.OnDeadline != "" || len(t.Labels) > 0 || t.CommitID != "" {
+	if len(t.Seats) != 1 || t.Turn != nil || !t.LastStart.IsZero() || t.Deadline != 0 || len(t.Labels) > 0 || t.CommitID != "" {
 		return b, false
 	}
 	s := t.Seats[0]
@@ -42,6 +42,9 @@ func appendFresh(b []byte, t *Task) ([]byte, bool) {
 	text(`,"rule":`, t.Rule)
 	text(`,"deliver":`, string(t.Deliver))
 	b = strconv.AppendInt(append(b, `,"startWithin":`...), int64(t.StartWithin), 10)
+	if t.OnDeadline != "" {
+		text(`,"onDeadline":`, string(t.OnDeadline))
+	}
 	b = t.Asked.AppendFormat(append(b, `,"asked":"`...), time.RFC3339Nano)
 	b = strconv.AppendUint(append(b, `","hop":`...), t.Hop, 10)
 	text(`,"seats":[{"stamp":`, string(s.Stamp))

@@ -25,6 +25,7 @@ func TestFreshTaskAsJSON(t *testing.T) {
 		plain  bool
 	}{
 		"fresh":        {func(*Task) {}, true},
+		"on deadline":  {func(t *Task) { t.OnDeadline = "fail" }, true},
 		"whole second": {func(t *Task) { t.Asked = time.Unix(1_700_000_000, 0).UTC() }, true},
 		"empty":        {func(t *Task) { *t = Task{Seats: []*Seat{{}}} }, true},
 		"quotes":       {func(t *Task) { t.Service = `"` }, false},

@@ -119,8 +119,32 @@ func readStream(t testing.TB, js jetstream.JetStream, stamp, stream string) (all
 		}
 		require.NoError(t, err)
 		r := record{stamp: stamp, stream: stream, seq: seq, at: m.Time, subject: m.Subject, header: m.Header, body: m.Data}
+		if packed := r.unpack(t); len(packed) > 0 {
+			all = append(all, packed...)
+			continue
+		}
 		r.key = r.keyOf()
 		all = append(all, r)
+	}
+	return all
+}
+
+// unpack returns the events of a message that holds several, as if each had come
+// by itself; nil if it holds one.
+func (r *record) unpack(t testing.TB) (all []record) {
+	t.Helper()
+	to, from, rest, _ := bridge.Address(r.subject)
+	keys, packed := bridge.PackKeys(rest)
+	if r.stream != "RW_IN" || !packed {
+		return nil
+	}
+	copies, err := bridge.Unpack(keys, r.body)
+	require.NoError(t, err, "%v", r)
+	for _, c := range copies {
+		one := *r
+		one.key, one.body, one.subject = c.Key, c.Body, bridge.EventSubject(to, from, c.Key)
+		one.header = nats.Header{bridge.HeaderSubject: {c.Subject}, bridge.HeaderOrigin: {string(from)}, bridge.HeaderMode: {c.Mode}, bridge.HeaderRule: {c.Rule}}
+		all = append(all, one)
 	}
 	return all
 }
