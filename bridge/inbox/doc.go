@@ -3,9 +3,11 @@
 //
 // The stream RW_IN stores what arrives, and is the answer to the sender. It
 // keeps one message a subject and refuses a second; a subject ends in the key
-// of its event, so the store itself sees to it that an event is stored once,
-// over restarts and retries of any length (invariant I2). Delivered events stay
-// for the de-duplication window, at least 24 hours.
+// of its event, or in the keys of all events of a pack, so the store itself sees
+// to it that a message is stored once, over restarts and retries of any length
+// (invariant I2). An event that comes in another message as well is told by its
+// key, from a memory that is made of those subjects. Delivered events stay for
+// the de-duplication window, at least 24 hours.
 //
 // Delivery publishes the event in account DELIVER, from where the stamp's
 // clients import it, when somebody subscribes to its subject. Until then the

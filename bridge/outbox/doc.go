@@ -4,9 +4,10 @@
 // The server itself stores each published event in the stream RW_OUT, before
 // any code of this package sees it. The outbox reads that stream in order,
 // routes each event, and hands it to one lane per target stamp. A lane keeps
-// many events in flight, but of one shkeptncontext only one, which is what
-// keeps their order whatever is lost or retried on the way. An event leaves
-// RW_OUT only when every target has stored it (invariant I1).
+// many events in flight, those that are there at once in one message; but of one
+// shkeptncontext only one message, which is what keeps their order whatever is
+// lost or retried on the way. An event leaves RW_OUT only when every target has
+// stored it (invariant I1).
 //
 // A target that does not answer must not hold up the others, nor fill the
 // window of RW_OUT: its lane stores what it has, and what still comes, in the
