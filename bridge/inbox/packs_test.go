@@ -221,7 +221,7 @@ func TestPublishedPartOfAPackIsInDoubt(t *testing.T) {
 	r.stop()
 	require.NoError(t, r.sendPack("a", "1", "2", "3", "4"))
 	require.NoError(t, r.sendPack("a", "5", "u1"))
-	r.left(fmt.Sprintf(`{"by":"x","form":2,"floor":%d,"open":[[%d,%d]],"exact":true}`, inbox.EndOf(0), inbox.PlaceOf(1, 1, 4), inbox.PlaceOf(1, 2, 4)))
+	r.left(fmt.Sprintf(`{"by":"x","floor":0,"open":[[1,1]],"exact":true,"places":{"floor":%d,"open":[[%d,%d]]}}`, inbox.EndOf(0), inbox.PlaceOf(1, 1, 4), inbox.PlaceOf(1, 2, 4)))
 	sub, other := r.subscribe(), r.subscribeTo(elsewhere)
 	r.start()
 	gets(t, sub, "1")
@@ -239,7 +239,7 @@ func TestGivenPartOfAPackIsInDoubt(t *testing.T) {
 	r := newReceiver(t)
 	r.stop()
 	require.NoError(t, r.sendPack("a", "1", "2", "3", "4"))
-	r.left(fmt.Sprintf(`{"by":"x","form":2,"floor":%d,"clean":true,"given":[[%d,%[2]d],[%d,%[3]d]],"answering":[%q]}`,
+	r.left(fmt.Sprintf(`{"by":"x","floor":1,"clean":true,"answering":[%[4]q],"places":{"floor":%[1]d,"given":[[%[2]d,%[2]d],[%[3]d,%[3]d]]}}`,
 		inbox.EndOf(1), inbox.PlaceOf(1, 1, 4), inbox.PlaceOf(1, 3, 4), subject))
 	r.start()
 	r.waitFor(2)
