@@ -106,7 +106,7 @@ func TestPacksAreBoundedInBytes(t *testing.T) {
 	t.Parallel()
 	var w wire
 	f := newFlight(64, w.send)
-	const big = 100 << 10
+	const big = bridge.MaxPackBytes * 2 / 5
 	addAll(t, f, parcelItem(1, "a", big), parcelItem(2, "a", big), parcelItem(3, "a", big), parcelItem(4, "b", big), parcelItem(5, "c", 2*bridge.MaxPackBytes), parcelItem(6, "d", 9))
 	require.NoError(t, f.flush())
 	require.Equal(t, [][]uint64{{1, 2}, {4}, {5}, {6}}, w.seqs(), "one that is too long by itself is sent all the same")
@@ -212,7 +212,7 @@ func (x *flightTrial) run(t *testing.T) {
 	for seq := uint64(1); seq < 200 && err == nil; {
 		switch x.r.IntN(4) {
 		case 0, 1:
-			it := parcelItem(seq, fmt.Sprint("o", x.r.IntN(6)), x.r.IntN(3)*40<<10)
+			it := parcelItem(seq, fmt.Sprint("o", x.r.IntN(6)), x.r.IntN(3)*bridge.MaxPackBytes/6)
 			if x.r.IntN(10) == 0 {
 				it = offerItem(seq, it.order, 1)
 			}
