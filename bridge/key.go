@@ -28,9 +28,15 @@ type Digest [16]byte
 
 // DigestOf returns the Digest of a Key. What is no Key has one as well.
 func DigestOf(k Key) (d Digest) {
-	if n, err := base64.RawURLEncoding.Decode(d[:], []byte(k)); err != nil || n != len(d) || len(k) != keyLen {
-		sum := sha256.Sum256([]byte(k))
-		copy(d[:], sum[:])
+	if len(k) == keyLen { // a longer one has no room, and would panic
+		if n, err := strict.Decode(d[:], []byte(k)); err == nil && n == len(d) {
+			return d
+		}
 	}
+	sum := sha256.Sum256([]byte(k))
+	copy(d[:], sum[:])
 	return d
 }
+
+// strict takes no two texts for the same bytes.
+var strict = base64.RawURLEncoding.Strict()

@@ -21,7 +21,7 @@ const (
 	prefix = "rw.v1."
 
 	kindEvent = "ev"   // a stored event; rest is its Key
-	kindAck   = "ack"  // the answer of the stream that stored it; rest is the hop sequence
+	kindAck   = "ack"  // the answer of the stream that stored it; rest is a number
 	kindLive  = "live" // a message of a live route; rest is its subject
 	kindCtl   = "ctl"  // what gateways ask each other; rest is "ask.<what>" or "re.<n>"
 
@@ -110,10 +110,10 @@ func EventFrom(to topology.StampID, key string) [2]string {
 	return [2]string{s, s + ".*"}
 }
 
-// AckSubject is where from answers that it stored the event which to sent
-// with hop sequence seq.
-func AckSubject(to, from topology.StampID, seq string) string {
-	return prefix + kindAck + "." + string(to) + "." + string(from) + "." + seq
+// AckSubject is where from answers that it stored what to sent under number n:
+// of an event its hop sequence, of a pack one of its own.
+func AckSubject(to, from topology.StampID, n string) string {
+	return prefix + kindAck + "." + string(to) + "." + string(from) + "." + n
 }
 
 // AcksFor matches every answer to stamp to.

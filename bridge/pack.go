@@ -32,8 +32,8 @@ type Copy struct {
 // Bounds of a pack. Its subject holds the keys of its events and must fit into
 // a line of NATS's protocol, which servers bound at 4,096 bytes.
 const (
-	MaxPack      = 64        // events
-	MaxPackBytes = 64 << 10  // of the message, unless one event alone is longer
+	MaxPack      = 64       // events
+	MaxPackBytes = 64 << 10 // of the message, unless one event alone is longer
 )
 
 // keyLen is the length of a Key.

@@ -80,10 +80,15 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
+// TestDigest: what is no key comes with the subject of any message, however long.
 func TestDigest(t *testing.T) {
 	t.Parallel()
+	key := bridge.KeyOf("1", "", "")
 	seen := map[bridge.Digest]string{}
-	for _, k := range []string{bridge.KeyOf("1", "", ""), bridge.KeyOf("2", "", ""), "", "x", "no key at all, and long", "!!!!!!!!!!!!!!!!!!!!!!"} {
+	for _, k := range []string{
+		key, bridge.KeyOf("2", "", ""), "", "x", "no key at all, and long", "!!!!!!!!!!!!!!!!!!!!!!",
+		key[:21], key[:20] + "\r\n", key + "A", key + key, strings.Repeat("A", 1000), strings.Repeat("-", 22), strings.Repeat("_", 22), strings.Repeat("é", 11),
+	} {
 		d := bridge.DigestOf(k)
 		require.Equal(t, d, bridge.DigestOf(k))
 		require.Empty(t, seen[d])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -75,9 +76,6 @@ func (a *arrivals) open(ctx context.Context) (jetstream.Stream, error) {
 
 // sender returns which stamp sent an event to this one; empty if none.
 func (a *arrivals) sender(ctx context.Context, key bridge.Key) (topology.StampID, error) {
-	if from, err := a.packedBy(ctx, key); from != "" || err != nil {
-		return from, err
-	}
 	in, err := a.open(ctx)
 	if err != nil {
 		return "", err
@@ -94,13 +92,13 @@ func (a *arrivals) sender(ctx context.Context, key bridge.Key) (topology.StampID
 			return from, nil
 		}
 	}
-	return "", nil
+	return a.packedBy(ctx, key)
 }
 
 // givenBy returns which stamp gave a task to this one; empty if that is not
 // known.
 func (g *Gateway) givenBy(in *arrivals, task bridge.Key) topology.StampID {
-	ctx, cancel := context.WithTimeout(context.Background(), ask)
+	ctx, cancel := context.WithTimeout(context.Background(), senderLimit)
 	defer cancel()
 	from, err := in.sender(ctx, task)
 	if err != nil {
@@ -108,6 +106,10 @@ func (g *Gateway) givenBy(in *arrivals, task bridge.Key) topology.StampID {
 	}
 	return from
 }
+
+// senderLimit is how long an answer that does not say whom it is for waits until it
+// is known who gave the task: the inbox may be starting.
+const senderLimit = 3 * time.Second
 
 // takeoverStatus returns nil where there is nothing to take over, and what is
 // wrong with it. Only Keptn itself makes the stream, so it is missed in its own

@@ -49,7 +49,10 @@ func readMessage(subject string, h nats.Header, body []byte, seq uint64) []arriv
 	}
 	copies, err := bridge.Unpack(keys, body)
 	if err != nil {
-		return []arrival{{seq: placeOf(seq, 0, 1), from: from, origin: from, subject: subject[:strings.LastIndexByte(subject, '.')], body: body, broken: err}}
+		return []arrival{{
+			seq: placeOf(seq, 0, 1), from: from, origin: from, key: bridge.KeyOf(subject, "", ""), body: body, broken: err,
+			subject: subject[:strings.LastIndexByte(subject, '.')], // the rest are keys
+		}}
 	}
 	out := make([]arrival, len(copies))
 	for i, c := range copies {

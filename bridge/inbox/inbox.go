@@ -26,7 +26,7 @@ type Inbox struct {
 	report  atomic.Pointer[[]Waiting]
 
 	heldNow atomic.Int64           // as in the report
-	known   atomic.Pointer[memory] // nil before the first run
+	known   atomic.Pointer[memory] // of the run; nil before it has read what there is
 
 	nudged chan struct{} // one place: commit soon
 	asked  chan func()   // questions to run
@@ -144,6 +144,7 @@ func (in *Inbox) Run(ctx context.Context, ready func()) (err error) {
 		}
 	}()
 	in.reset()
+	defer in.known.Store(nil) // another replica may meet what comes from now on
 	in.seen = delivery{}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // lets go of a delivery that nobody reads any more

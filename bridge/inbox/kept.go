@@ -59,7 +59,11 @@ func (in *Inbox) Kept(ctx context.Context, keys []bridge.Key) ([]Kept, error) {
 
 // stored returns the event with a key, and when it came.
 func (in *Inbox) stored(ctx context.Context, stream jetstream.Stream, key bridge.Key) (arrival, time.Time, error) {
-	_, at, packed, err := in.known.Load().packed(ctx, key)
+	known, err := in.memory(ctx)
+	if err != nil {
+		return arrival{}, time.Time{}, err
+	}
+	_, at, packed, err := known.packed(ctx, key)
 	if err != nil {
 		return arrival{}, time.Time{}, err
 	}
@@ -77,12 +81,36 @@ func (in *Inbox) stored(ctx context.Context, stream jetstream.Stream, key bridge
 }
 
 // PackedBy returns which stamp sent the event with a key, if it came with others
-// in one message; else it is found by its subject. It is empty if that is not known.
+// in one message; else it is found by its subject. It is empty if no such event
+// came. Only a run knows what there is: while there is none PackedBy waits for the
+// next, and fails when ctx ends before.
 func (in *Inbox) PackedBy(ctx context.Context, key bridge.Key) (topology.StampID, error) {
-	known := in.known.Load()
-	if known == nil {
-		return "", nil
+	known, err := in.memory(ctx)
+	if err != nil {
+		return "", err
 	}
 	from, _, _, err := known.packed(ctx, key)
 	return from, err
 }
+
+// memory returns that of the run, and waits until it is read.
+func (in *Inbox) memory(ctx context.Context) (*memory, error) {
+	if m := in.known.Load(); m != nil {
+		return m, nil
+	}
+	tick := time.NewTicker(memoryTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("what %s has is not known yet: %w", StreamIn, ctx.Err())
+		case <-tick.C:
+			if m := in.known.Load(); m != nil {
+				return m, nil
+			}
+		}
+	}
+}
+
+// memoryTick is how often memory looks whether it is read.
+const memoryTick = 5 * time.Millisecond

@@ -35,13 +35,13 @@ type memory struct {
 type knownKey struct {
 	at   place // at the latest
 	from int32 // which of the memory's stamps
-	pack int32 // single, met, or which of the memory's packs it is in; its place is not known then
+	pack int32 // single, met, or which of the memory's packs it is in; only met says that at is its place
 }
 
 // Values of knownKey.pack that are no index.
 const (
 	single = -1 // in a message of its own
-	met    = -2 // in a pack, at its place
+	met    = -2 // at its place, and it came in a pack or in several messages
 )
 
 // remember reads the keys of a stream. It returns when all are read: some
@@ -79,17 +79,22 @@ func (m *memory) read(subject string, end place) {
 	}
 }
 
+// add takes note of a key. Where it is in several messages, all but the offers of
+// one stamp have to be looked at to find the first.
 func (m *memory) add(key bridge.Key, subject string, k knownKey) {
 	d := bridge.DigestOf(key)
 	was, known := m.keys[d]
-	if known && (was.pack != single || k.pack != single) {
-		if len(m.twice[d]) == 0 {
-			m.twice[d] = []string{m.subjectOf(key, was)}
-		}
-		m.twice[d] = append(m.twice[d], subject)
+	if !known {
+		m.keys[d] = k
 		return
 	}
-	m.keys[d] = k
+	if was.pack == single && k.pack == single && was.from == k.from {
+		return // offers of one task
+	}
+	if len(m.twice[d]) == 0 {
+		m.twice[d] = []string{m.subjectOf(key, was)}
+	}
+	m.twice[d] = append(m.twice[d], subject)
 }
 
 // stamp returns the number of a stamp. The caller holds mu, or has m alone.
@@ -112,17 +117,30 @@ func (m *memory) subjectOf(key bridge.Key, k knownKey) string {
 
 // repeated reports whether the same event came before a.
 func (m *memory) repeated(ctx context.Context, a arrival) (bool, error) {
-	k, known := m.meet(a)
+	k, several, known := m.meet(a)
 	switch {
 	case !known:
 		return false, nil
-	case m.sentBy(k) == a.from && (a.attempt > 1 || k.pack == single && !a.packed):
+	case m.sentBy(k) == a.from && (a.attempt > 1 || k.pack == single && !a.packed && !several):
 		return false, nil // the stream itself refuses a second copy, and an offer is no copy
 	case k.pack == met:
 		return k.at < a.seq, nil
 	}
 	first, err := m.first(ctx, a.key, k)
-	return err == nil && first < a.seq, err
+	if err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if first.at >= a.seq { // nothing comes before it, or what did is gone
+		first = knownKey{from: m.stamp(a.from), at: a.seq, pack: met}
+	}
+	// Also what came while the stream was read, and is not among its keys, has its
+	// place from now on.
+	d := bridge.DigestOf(a.key)
+	m.keys[d] = first
+	delete(m.twice, d)
+	return first.at < a.seq, nil
 }
 
 func (m *memory) sentBy(k knownKey) topology.StampID {
@@ -131,8 +149,9 @@ func (m *memory) sentBy(k knownKey) topology.StampID {
 	return m.stamps[k.from]
 }
 
-// meet returns what is known of a's key, and takes note of it if nothing is.
-func (m *memory) meet(a arrival) (k knownKey, known bool) {
+// meet returns what is known of a's key, and whether that was in several messages
+// at the start, and takes note of it if nothing is.
+func (m *memory) meet(a arrival) (k knownKey, several, known bool) {
 	d := bridge.DigestOf(a.key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -143,13 +162,14 @@ func (m *memory) meet(a arrival) (k knownKey, known bool) {
 		}
 		m.keys[d] = k
 	}
-	return k, known
+	return k, len(m.twice[d]) > 0, known
 }
 
-// first returns the place of the first event with a key.
-func (m *memory) first(ctx context.Context, key bridge.Key, k knownKey) (place, error) {
+// first returns where the first event with a key is; nowhere if it is in the
+// stream no more.
+func (m *memory) first(ctx context.Context, key bridge.Key, k knownKey) (knownKey, error) {
 	if k.pack == met {
-		return k.at, nil
+		return k, nil
 	}
 	m.mu.RLock()
 	subjects := slices.Clone(m.twice[bridge.DigestOf(key)])
@@ -157,7 +177,7 @@ func (m *memory) first(ctx context.Context, key bridge.Key, k knownKey) (place, 
 		subjects = []string{m.subjectOf(key, k)}
 	}
 	m.mu.RUnlock()
-	first := ^place(0)
+	first := knownKey{from: k.from, at: nowhere, pack: met}
 	for _, subject := range subjects {
 		raw, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
 			return m.stream.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(subject))
@@ -166,12 +186,20 @@ func (m *memory) first(ctx context.Context, key bridge.Key, k knownKey) (place, 
 			continue
 		}
 		if err != nil {
-			return 0, fmt.Errorf("look up event in %s: %w", StreamIn, err)
+			return first, fmt.Errorf("look up event in %s: %w", StreamIn, err)
 		}
-		first = min(first, placeIn(raw, key))
+		if at := placeIn(raw, key); at < first.at {
+			_, from, _, _ := bridge.Address(raw.Subject)
+			m.mu.Lock()
+			first.at, first.from = at, m.stamp(from)
+			m.mu.Unlock()
+		}
 	}
 	return first, nil
 }
+
+// nowhere is behind every place.
+const nowhere = ^place(0)
 
 // placeIn returns the place of the first event with a key in a message.
 func placeIn(raw *jetstream.RawStreamMsg, key bridge.Key) place {
@@ -182,8 +210,8 @@ func placeIn(raw *jetstream.RawStreamMsg, key bridge.Key) place {
 	return placeOf(raw.Sequence, 0, 1)
 }
 
-// packed returns who sent the event with a key, and its place, if it came in a
-// pack.
+// packed returns who sent the event with a key first, and its place, if it came in
+// a pack or in several messages.
 func (m *memory) packed(ctx context.Context, key bridge.Key) (from topology.StampID, at place, ok bool, err error) {
 	d := bridge.DigestOf(key)
 	m.mu.RLock()
@@ -193,8 +221,8 @@ func (m *memory) packed(ctx context.Context, key bridge.Key) (from topology.Stam
 	if !known || k.pack == single && !several {
 		return "", 0, false, nil
 	}
-	at, err = m.first(ctx, key, k)
-	return m.sentBy(k), at, err == nil && at != ^place(0), err
+	first, err := m.first(ctx, key, k)
+	return m.sentBy(first), first.at, err == nil && first.at != nowhere, err
 }
 
 // forget forgets what is not in the stream any more: everything before a message.

@@ -41,12 +41,8 @@ func (in *Inbox) recall(ctx context.Context) error {
 	if was != nil {
 		in.givens.letGo = was.letGo
 	}
-	for _, r := range in.progress.Given {
-		for seq := seqOf(r[0]); seq <= min(seqOf(r[1]), last); seq++ {
-			if err := in.recallGiven(ctx, seq, r); err != nil {
-				return err
-			}
-		}
+	if err := in.recallGivens(ctx, last); err != nil {
+		return err
 	}
 	// What was not announced is doubted until the stream's end of now is
 	// settled, and the next start must do the same.
@@ -73,16 +69,27 @@ func (in *Inbox) load(ctx context.Context) (progress, error) {
 	return p, nil
 }
 
-// recallGiven doubts those tasks of a message, and of a range of places, that
-// planes were given before this start: their connections ended with the process.
-func (in *Inbox) recallGiven(ctx context.Context, seq uint64, of [2]place) error {
-	all, err := in.readAll(ctx, seq)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
+// recallGivens doubts the tasks that planes were given before this start: their
+// connections ended with the process.
+func (in *Inbox) recallGivens(ctx context.Context, last uint64) error {
+	var p pack // ranges are in order, and many may be of one
+	for _, r := range in.progress.Given {
+		for seq := seqOf(r[0]); seq <= min(seqOf(r[1]), last); seq++ {
+			if p.seq != seq {
+				all, err := in.readAll(ctx, seq)
+				if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+					return err
+				}
+				p = pack{seq, all}
+			}
+			in.recallGiven(p.all, r)
+		}
 	}
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// recallGiven doubts those tasks of a message that are in a range of places.
+func (in *Inbox) recallGiven(all []arrival, of [2]place) {
 	for _, a := range all {
 		e, err := bridge.Parse(a.subject, a.body)
 		if err != nil || !in.givens.answering[a.subject] || a.seq < of[0] || a.seq > of[1] {
@@ -91,5 +98,4 @@ func (in *Inbox) recallGiven(ctx context.Context, seq uint64, of [2]place) error
 		a.id, a.context = e.ID, e.Context
 		in.doubt(waiterOf(a), 0)
 	}
-	return nil
 }

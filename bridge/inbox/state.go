@@ -18,45 +18,26 @@ import (
 // aside. It is every one up to Floor and those in Above, which are inclusive
 // ranges in order with gaps between them, of the numbers that places take (span).
 type progress struct {
-	By    string      `json:"by,omitempty"` // the Inbox that wrote it
-	Form  int         `json:"form"`         // formPlaces
-	Floor uint64      `json:"floor"`
-	Above [][2]uint64 `json:"above,omitempty"`
+	By    string // the Inbox that wrote it
+	Floor uint64
+	Above [][2]uint64
 	// Clean says that nothing was published that is not in here.
-	Clean bool `json:"clean,omitempty"`
+	Clean bool
 	// Held says that no task was published that is not in here: an operator had
 	// them held.
-	Held bool `json:"held,omitempty"`
+	Held bool
 	// Open are the places of events that are not settled and may have been
 	// published, and Exact says that no other may.
-	Open  [][2]place `json:"open,omitempty"`
-	Exact bool       `json:"exact,omitempty"`
+	Open  [][2]place
+	Exact bool
 	// Given are tasks that planes were given and have not answered, and
 	// Answering the subjects whose planes are known to answer.
-	Given     [][2]place `json:"given,omitempty"`
-	Answering []string   `json:"answering,omitempty"`
+	Given     [][2]place
+	Answering []string
 }
 
-// formPlaces is the form of a progress that counts places. Before there were
-// packs a progress counted messages, and had no form.
-const formPlaces = 2
-
-// toPlaces makes a progress that counts messages one that counts places: each of
-// its messages is one event.
-func (p *progress) toPlaces() {
-	if p.Form == formPlaces {
-		return
-	}
-	p.Form, p.Floor = formPlaces, endOf(p.Floor)
-	for i, r := range p.Above {
-		p.Above[i] = [2]uint64{r[0] << indexBits, endOf(r[1])}
-	}
-	for _, rs := range [][][2]place{p.Open, p.Given} {
-		for i, r := range rs {
-			rs[i] = [2]place{placeOf(r[0], 0, 1), placeOf(r[1], 0, 1)}
-		}
-	}
-}
+// newProgress is that of a stream of which nothing was read.
+func newProgress() progress { return progress{Floor: endOf(0)} }
 
 // has reports whether the event at pl is settled.
 func (p *progress) has(pl place) bool {
@@ -143,11 +124,10 @@ func openState(ctx context.Context, js jetstream.JetStream, replicas int) (*stat
 
 // load returns the progress last saved, or none.
 func (s *stateStore) load(ctx context.Context) (progress, error) {
-	var p progress
+	p := newProgress()
 	m, err := s.last(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		p.toPlaces()
 		return p, nil
 	case err != nil:
 		return p, fmt.Errorf("read %s: %w", StreamState, err)
@@ -156,7 +136,6 @@ func (s *stateStore) load(ctx context.Context) (progress, error) {
 	if err := json.Unmarshal(m.Data, &p); err != nil {
 		return p, fmt.Errorf("read %s: %w", StreamState, err)
 	}
-	p.toPlaces()
 	return p, nil
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/ringway/ringway/internal/crash"
 )
 
-// An ack is a target's answer about one item.
+// An ack is a target's answer about one parcel.
 type ack struct {
-	seq uint64 // hop id
+	n   uint64 // of the parcel
 	err error  // nil: stored, now or by an earlier attempt
 }
 
@@ -26,7 +26,7 @@ func (o *Outbox) onAck(ctx context.Context, m *nats.Msg) {
 	if !ok {
 		return
 	}
-	seq, err := strconv.ParseUint(rest, 10, 64)
+	n, err := strconv.ParseUint(rest, 10, 64)
 	if err != nil {
 		return
 	}
@@ -37,7 +37,7 @@ func (o *Outbox) onAck(ctx context.Context, m *nats.Msg) {
 		return
 	}
 	select {
-	case l.acks <- ack{seq: seq, err: readAck(m)}:
+	case l.acks <- ack{n: n, err: readAck(m)}:
 	case <-ctx.Done():
 	}
 }

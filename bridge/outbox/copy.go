@@ -15,14 +15,15 @@ import (
 type item struct {
 	bridge.Copy
 
-	seq   uint64        // its number in flight: the hop, and of an offer its attempt
+	seq   uint64        // its number: the hop, and of an offer its attempt
 	order string        // of items with the same order only one parcel is in flight
 	event *bridge.Event // nil if it is none of Keptn's, or an offer
 	id    string        // of an offer's event
 	more  bool          // others follow at once
 	done  func()        // called once, when the target or RW_HOLD has stored it
 
-	next   *item   // of the same order; owned by the flight, as the next one
+	nth    uint64  // when it was added; owned by the flight, as the following
+	next   *item   // of the same order
 	parcel *parcel // that it is in; nil: it waits
 }
 
@@ -77,7 +78,7 @@ func copyOf(token string, h nats.Header, body []byte) bridge.Copy {
 // a pack.
 func (p *parcel) message(me, to topology.StampID) *nats.Msg {
 	first := p.items[0]
-	m := &nats.Msg{Reply: bridge.AckSubject(me, to, strconv.FormatUint(first.seq, 10))}
+	m := &nats.Msg{Reply: bridge.AckSubject(me, to, strconv.FormatUint(p.n, 10))}
 	if len(p.items) == 1 {
 		m.Subject, m.Header, m.Data = bridge.EventSubject(to, me, first.token()), first.header(me), first.Body
 		return m

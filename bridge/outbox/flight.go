@@ -1,6 +1,9 @@
 package outbox
 
 import (
+	"cmp"
+	"encoding/binary"
+	"hash/fnv"
 	"slices"
 	"time"
 
@@ -21,11 +24,30 @@ const (
 type parcel struct {
 	items []*item
 	bytes int       // of the pack, at most
+	n     uint64    // its number, that its answer carries; set when it is first sent
 	msg   *nats.Msg // set when it is first sent; never changed
 	sent  time.Time // when that was
 }
 
-func (p *parcel) seq() uint64 { return p.items[0].seq }
+// packed is set in the number of every pack, and of no item.
+const packed = 1 << 63
+
+// number tells parcels apart: that of an item is its own, and that of a pack a
+// digest of those of its items. An answer may come late, to another flight or
+// another process, and must not count for a parcel that holds more than the one
+// it was given for.
+func (p *parcel) number() uint64 {
+	if len(p.items) == 1 {
+		return p.items[0].seq
+	}
+	h := fnv.New64a()
+	var b [8]byte
+	for _, it := range p.items {
+		binary.BigEndian.PutUint64(b[:], it.seq)
+		_, _ = h.Write(b[:]) // never fails
+	}
+	return h.Sum64() | packed
+}
 
 // packOverhead is what a pack has beside its items, in bytes.
 const packOverhead = 16
@@ -37,9 +59,10 @@ type flight struct {
 	send    func(*parcel) error
 	most    int                // how many items a parcel may have
 	tails   map[string]*item   // the last item of each order
-	flying  map[uint64]*parcel // by the number of the first item
+	flying  map[uint64]*parcel // by their numbers
 	fifo    []*parcel          // in order of sending; settled ones are skipped
 	loading *parcel            // not sent yet; nil: none
+	added   uint64             // how many items were
 	n       int
 	bytes   int
 }
@@ -55,6 +78,8 @@ func (f *flight) full() bool { return f.n >= maxItems || f.bytes >= maxBytes }
 func (f *flight) add(it *item) error {
 	before := f.tails[it.order]
 	f.tails[it.order] = it
+	f.added++
+	it.nth = f.added
 	f.n++
 	f.bytes += it.size()
 	if before != nil {
@@ -97,17 +122,17 @@ func (f *flight) flush() error {
 		return nil
 	}
 	f.loading = nil
-	p.sent = time.Now()
-	f.flying[p.seq()] = p
+	p.sent, p.n = time.Now(), p.number()
+	f.flying[p.n] = p
 	f.fifo = append(f.fifo, p)
 	return f.send(p)
 }
 
-// settle takes note that the parcel with number seq is stored, and loads the
+// settle takes note that the parcel with number n is stored, and loads the
 // next of its orders. It must be in flight.
-func (f *flight) settle(seq uint64) (p *parcel, err error) {
-	p = f.flying[seq]
-	delete(f.flying, seq)
+func (f *flight) settle(n uint64) (p *parcel, err error) {
+	p = f.flying[n]
+	delete(f.flying, n)
 	for _, it := range p.items {
 		f.n--
 		f.bytes -= it.size()
@@ -137,7 +162,7 @@ func (f *flight) loadAll(it *item) error {
 // overdue reports whether the oldest parcel in flight was sent longer than
 // limit before now.
 func (f *flight) overdue(now time.Time, limit time.Duration) bool {
-	for len(f.fifo) > 0 && f.flying[f.fifo[0].seq()] != f.fifo[0] {
+	for len(f.fifo) > 0 && f.flying[f.fifo[0].n] != f.fifo[0] {
 		f.fifo = f.fifo[1:]
 	}
 	return len(f.fifo) > 0 && now.Sub(f.fifo[0].sent) > limit
@@ -147,7 +172,7 @@ func (f *flight) overdue(now time.Time, limit time.Duration) bool {
 // returns how many parcels there were.
 func (f *flight) resend(before time.Time) (n int, err error) {
 	for _, p := range f.fifo {
-		if f.flying[p.seq()] != p || !p.sent.Before(before) {
+		if f.flying[p.n] != p || !p.sent.Before(before) {
 			continue
 		}
 		n++
@@ -158,7 +183,7 @@ func (f *flight) resend(before time.Time) (n int, err error) {
 	return n, nil
 }
 
-// rest returns every item that is not settled, oldest first. The flight is not
+// rest returns every item that is not settled, as they were added. The flight is not
 // used any more after that.
 func (f *flight) rest() []*item {
 	out := make([]*item, 0, f.n)
@@ -179,6 +204,6 @@ func (f *flight) rest() []*item {
 	for _, it := range out {
 		it.next, it.parcel = nil, nil
 	}
-	slices.SortFunc(out, func(a, b *item) int { return int(a.seq) - int(b.seq) })
+	slices.SortFunc(out, func(a, b *item) int { return cmp.Compare(a.nth, b.nth) })
 	return out
 }

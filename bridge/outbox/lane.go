@@ -206,7 +206,7 @@ func (l *lane) most() int {
 // settle carries the target's answer to the flight. stored is false if the
 // answer is about what was settled or parked since.
 func (l *lane) settle(f *flight, a ack) (stored bool, err error) {
-	p := f.flying[a.seq]
+	p := f.flying[a.n]
 	if p == nil {
 		return false, nil
 	}
@@ -216,7 +216,7 @@ func (l *lane) settle(f *flight, a ack) (stored bool, err error) {
 		}
 		return false, a.err
 	}
-	p, err = f.settle(a.seq)
+	p, err = f.settle(a.n)
 	for _, it := range p.items {
 		l.noteStored(it)
 	}

@@ -1,6 +1,7 @@
 package outbox_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -92,6 +93,8 @@ type sender struct {
 	eras    outbox.Eras
 	sinks   []bridge.Sink
 	order   outbox.Order
+	packs   func(topology.StampID) bool
+	limit   time.Duration // for an answer; 0: 200 ms
 }
 
 func newSender(t *testing.T) *sender {
@@ -123,7 +126,7 @@ func (s *sender) start() {
 	}
 	s.out, err = outbox.New(outbox.Config{
 		Me: "a", Relay: relay, Fed: fed, Router: s.routers, Eras: s.eras, State: "RW_STATE",
-		DeadLetters: s.box, Tasks: noted{}, Sinks: s.sinks, Order: s.order, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		DeadLetters: s.box, Tasks: noted{}, Sinks: s.sinks, Order: s.order, Packs: s.packs, AckTimeout: cmp.Or(s.limit, 200*time.Millisecond), Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
