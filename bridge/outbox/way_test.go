@@ -92,6 +92,8 @@ type sender struct {
 	eras    outbox.Eras
 	sinks   []bridge.Sink
 	order   outbox.Order
+
+	ackTimeout time.Duration // 0: 200 ms
 }
 
 func newSender(t *testing.T) *sender {
@@ -121,9 +123,12 @@ func (s *sender) start() {
 		r := router(s.t, "a")
 		s.routers = func() *bridge.Router { return r }
 	}
+	if s.ackTimeout == 0 {
+		s.ackTimeout = 200 * time.Millisecond
+	}
 	s.out, err = outbox.New(outbox.Config{
 		Me: "a", Relay: relay, Fed: fed, Router: s.routers, Eras: s.eras, State: "RW_STATE",
-		DeadLetters: s.box, Tasks: noted{}, Sinks: s.sinks, Order: s.order, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+		DeadLetters: s.box, Tasks: noted{}, Sinks: s.sinks, Order: s.order, AckTimeout: s.ackTimeout, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
