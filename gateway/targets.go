@@ -16,7 +16,7 @@ import (
 const (
 	// lookTargets is how often the topology in force is compared with what is
 	// served.
-	lookTargets = 250 * time.Millisecond
+	lookTargets = time.Second
 	// rereadTargets is how often the files of targets are read again.
 	rereadTargets = 5 * time.Second
 )

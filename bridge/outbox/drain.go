@@ -66,11 +66,15 @@ type drainer struct {
 	probing bool                   // the target failed; try one event only
 	next    time.Time              // do not try before
 	wait    time.Duration
+
+	before time.Time // what was sent before then may be lost; zero: nothing
+	again  time.Time // when it is sent again
+	pause  time.Duration
 }
 
 // drain returns when RW_HOLD has nothing more for the target, or ctx ends.
 func (l *lane) drain(ctx context.Context) {
-	d := &drainer{l: l, f: newFlight(l.most(), l.send), probing: true, wait: firstRetry}
+	d := &drainer{l: l, f: newFlight(l.most(), l.send), probing: true, wait: firstRetry, pause: lastRetry}
 	d.next = time.Now().Add(d.wait)
 	tick := time.NewTicker(firstRetry / 2)
 	defer tick.Stop()
@@ -90,7 +94,7 @@ func (l *lane) drain(ctx context.Context) {
 			if l.gone() {
 				return
 			}
-			d.next, d.wait = time.Now(), firstRetry
+			d.looked(time.Now())
 		case it := <-l.in:
 			l.park(ctx, []*item{it})
 		case a := <-l.acks:
@@ -101,7 +105,7 @@ func (l *lane) drain(ctx context.Context) {
 		case m, ok := <-d.incoming():
 			err = d.take(m, ok)
 		case now := <-tick.C:
-			if d.f.overdue(now, l.o.cfg.AckTimeout) {
+			if err = d.repeat(now); err == nil && d.f.overdue(now, l.o.cfg.AckTimeout) {
 				err = errNoAnswer
 			}
 		}
@@ -114,6 +118,35 @@ func (l *lane) drain(ctx context.Context) {
 	}
 }
 
+// looked takes note that links have changed.
+func (d *drainer) looked(now time.Time) {
+	d.next, d.wait = now, firstRetry
+	d.before, d.again, d.pause = now, now.Add(resendAfter), resendAfter
+	if d.probing {
+		d.again, d.pause = now, firstRetry // it is one event
+	}
+}
+
+// maxRepeat bounds, in bytes, what is tried again and again before its answer is
+// overdue although no link has changed: more may fill a thin line.
+const maxRepeat = 32 << 10
+
+// repeat sends again what may have been lost, or its answer. What is tried while
+// the target is away is lost as a rule: it would be waited for until it is
+// overdue, though the target be back meanwhile.
+func (d *drainer) repeat(now time.Time) error {
+	if now.Before(d.again) {
+		return nil
+	}
+	before := d.before
+	if d.pause *= 2; d.probing && d.f.bytes <= maxRepeat {
+		before, d.pause = now.Add(-firstRetry), min(d.pause, lastRetry)
+	}
+	d.again = now.Add(d.pause)
+	_, err := d.f.resend(before)
+	return err
+}
+
 // fail takes back what is in flight and sets the time of the next try.
 func (d *drainer) fail(err error) {
 	d.carry = append(d.f.rest(), d.carry...)
@@ -121,6 +154,7 @@ func (d *drainer) fail(err error) {
 	d.probing = true
 	d.next = time.Now().Add(d.wait/2 + rand.N(d.wait/2+1)) //nolint:gosec // jitter
 	d.wait = min(2*d.wait, lastRetry)
+	d.again, d.pause = d.next.Add(lastRetry), lastRetry
 	s := *d.l.state.Load()
 	s.Err = err.Error()
 	d.l.state.Store(&s)

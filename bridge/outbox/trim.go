@@ -17,6 +17,7 @@ const (
 	trimEvery  = 250 * time.Millisecond
 	trimEvents = 4096
 	trimLatest = time.Second
+	trimIdle   = time.Second // is how often it is looked whether anything was settled, while nothing is
 )
 
 // An event that is not settled, as one that cannot be set aside, holds up the
@@ -41,7 +42,8 @@ type trimmer struct {
 
 // run trims until ctx ends, and once more.
 func (t *trimmer) run(ctx context.Context) {
-	tick := time.NewTicker(trimEvery)
+	pace := trimEvery
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for {
 		select {
@@ -61,8 +63,20 @@ func (t *trimmer) run(ctx context.Context) {
 			if err != nil && ctx.Err() == nil {
 				t.log.Debug("events that are settled not removed, will try again", "err", err)
 			}
+			if every := t.pace(); every != pace {
+				pace = every
+				tick.Reset(pace)
+			}
 		}
 	}
+}
+
+// pace is when to look again.
+func (t *trimmer) pace() time.Duration {
+	if t.all && t.floor == t.removed {
+		return trimIdle
+	}
+	return trimEvery
 }
 
 // trim removes everything before the last event that is settled, and that one

@@ -38,7 +38,7 @@ func (ts *Tasks) Admit(ctx context.Context, from, standsFor topology.StampID, e 
 	ts.nHeld += len(t.held) - before
 	switch v.Do {
 	case bridge.Hold:
-		ts.watched[t.ID] = now
+		ts.watch(t.ID, now)
 	case bridge.Refuse:
 		ts.metrics.refused.WithLabelValues(string(a.Stamp), string(v.Reason)).Inc()
 		return v, nil

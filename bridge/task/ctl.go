@@ -92,7 +92,7 @@ func (ts *Tasks) answer(ctx context.Context, from topology.StampID, what string,
 // does not answer: its planes may be at work behind a cut link.
 func (ts *Tasks) askRelease(id string, stamp topology.StampID, attempt int, now time.Time) error {
 	ts.mu.Lock()
-	ts.watched[id] = now.Add(time.Second)
+	ts.watch(id, now.Add(time.Second))
 	ts.mu.Unlock()
 	return ts.say(stamp, bridge.AskRelease, bridge.TaskAsk{Triggered: id, Attempt: attempt})
 }

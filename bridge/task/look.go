@@ -32,7 +32,7 @@ func (ts *Tasks) removed(now time.Time) {
 	for id, t := range ts.open {
 		for _, s := range t.Seats {
 			if !s.State.settled() && (s.missed() || !router.Knows(s.Stamp)) {
-				ts.watched[id] = now
+				ts.watch(id, now)
 			}
 		}
 	}
@@ -93,7 +93,7 @@ func (ts *Tasks) lookAt(ctx context.Context, t *Task, now time.Time) error {
 	}
 	ts.mu.Lock()
 	orders, changed := t.Due(now)
-	ts.watched[t.ID] = ts.next(t, now)
+	ts.watch(t.ID, ts.next(t, now))
 	ts.mu.Unlock()
 	if changed {
 		if err := ts.save(ctx, []*Task{t}); err != nil {
@@ -143,7 +143,7 @@ func (ts *Tasks) turn(ctx context.Context, t *Task, now time.Time) error {
 	}
 	attempt := t.Turn.Attempt
 	late, overdue := t.Overdue(now)
-	ts.watched[t.ID] = now
+	ts.watch(t.ID, now)
 	if t.Turn.Over {
 		delete(ts.watched, t.ID)
 	}
@@ -154,7 +154,7 @@ func (ts *Tasks) turn(ctx context.Context, t *Task, now time.Time) error {
 		if err != nil { // not over before that is done
 			ts.mu.Lock()
 			t.Turn.Over, t.Turn.Stamp = false, was.Stamp
-			ts.watched[t.ID] = now
+			ts.watch(t.ID, now)
 			ts.mu.Unlock()
 		}
 		return err

@@ -78,7 +78,7 @@ func (ts *Tasks) Unreached(ctx context.Context, triggered string, to topology.St
 		if ts.open[t.ID] == nil {
 			ts.keep(t)
 		}
-		ts.watched[t.ID] = time.Time{}
+		ts.watch(t.ID, time.Time{})
 	}
 	ts.mu.Unlock()
 	if !changed {

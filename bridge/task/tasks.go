@@ -74,6 +74,7 @@ type Tasks struct {
 	cfg     Config
 	metrics *metrics
 	wake    chan struct{} // one place: something was released
+	stirred chan struct{} // one place: a task is watched
 
 	noteWake chan struct{} // one place: there are notes
 
@@ -120,13 +121,10 @@ func New(cfg Config) (*Tasks, error) {
 		cfg.Silent = cfg.Away
 	}
 	return &Tasks{
-		cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), noteWake: make(chan struct{}, 1),
+		cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), stirred: make(chan struct{}, 1), noteWake: make(chan struct{}, 1),
 		over: map[string]struct{}{},
 	}, nil
 }
-
-// tick is how often time is looked at.
-const tick = 100 * time.Millisecond
 
 // Run follows tasks until ctx is cancelled. It calls ready once those that an
 // earlier process left are known. It may be called again after it has returned.
@@ -142,17 +140,27 @@ func (ts *Tasks) Run(ctx context.Context, ready func()) error {
 	defer ts.wg.Wait()
 	ts.wg.Go(func() { ts.keepNotes(ctx) })
 	ready()
-	clock := time.NewTicker(tick)
+	pace := tick
+	clock := time.NewTicker(pace)
 	defer clock.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-ts.stirred:
+			if pace != tick {
+				pace = tick
+				clock.Reset(pace)
+			}
 		case now := <-clock.C:
 			ts.check(ctx)
 			ts.look(ctx, now)
 			ts.tell(ctx, now)
 			ts.compact(ctx)
+			if every := ts.pace(); every != pace {
+				pace = every
+				clock.Reset(pace)
+			}
 		}
 	}
 }
@@ -220,7 +228,7 @@ const maxOver = 1 << 16
 func (ts *Tasks) keep(t *Task) {
 	ts.open[t.ID] = t
 	if t.Turn != nil || t.Deadline > 0 {
-		ts.watched[t.ID] = time.Time{}
+		ts.watch(t.ID, time.Time{})
 	}
 	ts.metrics.open.Set(float64(len(ts.open)))
 }

@@ -15,8 +15,9 @@ const (
 	maxPayload = 8 << 20
 
 	// A link that is dead without a word is closed after at most
-	// maxPingsOut+1 ping intervals: 15 s. Gateways and leaf remotes ping
-	// whatever the traffic; listeners ping when they hear nothing.
+	// maxPingsOut+1 ping intervals, or one more by the listener of leaves:
+	// 14 s of 15. Gateways and leaf remotes ping whatever the traffic;
+	// listeners ping when they hear nothing.
 	maxPingsOut = 2
 
 	// writeDeadline is how long the peer of a connection may take nothing.

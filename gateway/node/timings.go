@@ -19,6 +19,14 @@ var serverGatewayConnect time.Duration
 //go:linkname serverGatewayReconnect github.com/nats-io/nats-server/v2/server.gatewayReconnectDelay
 var serverGatewayReconnect time.Duration
 
+// statsInterval is how often a server tells all others of the federation how it
+// is, which each of them decodes. The server's own is 10 s; a server that was not
+// heard for 150 s is taken to be gone.
+const statsInterval = 30 * time.Second
+
+//go:linkname serverStats github.com/nats-io/nats-server/v2/server.statsHBInterval
+var serverStats time.Duration
+
 // How soon the replicas of a stamp notice that a leader of theirs is gone, and
 // choose another. nats-server's own times (heartbeats of 1 s, elections after 4
 // to 9 s) are made for clusters over continents, and it has no option for
@@ -59,6 +67,7 @@ var serverLostQuorumCheck time.Duration
 
 func init() { //nolint:gochecknoinits // before any server of this process starts, or it would be a race
 	serverGatewayConnect, serverGatewayReconnect = gatewayRetry, gatewayRetry
+	serverStats = statsInterval
 	serverHeartbeat = raftHeartbeat
 	serverMinElection, serverMaxElection = raftMinElection, raftMaxElection
 	serverMinCampaign, serverMaxCampaign = raftMinCampaign, raftMaxCampaign

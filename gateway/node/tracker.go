@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// lookEvery is how often the links are looked at. A look costs some
-	// microseconds a link.
-	lookEvery = time.Second
+	// lookEvery is how often the links are looked at though no server has said
+	// anything. A look costs some microseconds a link.
+	lookEvery = 5 * time.Second
 	// lookSoon is how long after a line of a server's log they are looked at
 	// as well: the server speaks a moment before it acts.
 	lookSoon = 15 * time.Millisecond
