@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ringway/ringway/internal/jstream"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -134,7 +133,7 @@ func forwardWay(tb testing.TB, w *world) *way {
 		return nc, s
 	}
 	pass := func(nc *nats.Conn, s jetstream.Stream, to, reply string) {
-		c, err := jstream.Reader(tb.Context(), s, 1)
+		c, err := s.CreateConsumer(tb.Context(), jetstream.ConsumerConfig{AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, MaxDeliver: 1})
 		require.NoError(tb, err)
 		cc, err := c.Consume(func(m jetstream.Msg) {
 			_ = nc.PublishMsg(&nats.Msg{Subject: to, Reply: reply, Data: m.Data()}) // what is lost is missed
