@@ -34,6 +34,15 @@ const (
 	LinkLeaf LinkKind = "leaf" // dials out to one hub at a time
 )
 
+// A Compression is how a leaf and its hub compress what their link carries.
+type Compression string
+
+// The compressions.
+const (
+	CompressionNone Compression = "none"
+	CompressionS2   Compression = "s2" // about 1 MB of memory for each leaf, at both ends
+)
+
 // A Transport is the wire a leaf dials its hub over.
 type Transport string
 

@@ -202,7 +202,7 @@ func (p *planner) changed(was, is *Stamp) {
 func (p *planner) link(was, is *Stamp) {
 	if is.Link.Kind == LinkLeaf {
 		if !reflect.DeepEqual(was.Link, is.Link) {
-			p.step(Step{CutsOff: []StampID{is.ID}}, "change the hubs or transport of leaf %s", is.ID)
+			p.step(Step{CutsOff: []StampID{is.ID}}, "change the hubs, transport or compression of leaf %s", is.ID)
 		}
 		return
 	}

@@ -136,7 +136,7 @@ func showStamp(s *Stamp) fields {
 	if s.Execution {
 		roles = append(roles, string(RoleExecution))
 	}
-	link := object("kind", string(s.Link.Kind), "via", texts(s.Link.Via), "transport", string(s.Link.Transport),
+	link := object("kind", string(s.Link.Kind), "via", texts(s.Link.Via), "transport", string(s.Link.Transport), "compression", string(s.Link.Compression),
 		"advertise", object("gateway", s.Link.Advertise.Gateway, "leafnode", s.Link.Advertise.Leafnode, "websocket", s.Link.Advertise.WebSocket))
 	if p := s.Link.Proxy; p != nil {
 		link["proxy"] = object("url", p.URL.String(), "credentialsFile", p.CredentialsFile)

@@ -64,11 +64,12 @@ type StampSpec struct {
 
 // A LinkSpec says how a stamp takes part in the network.
 type LinkSpec struct {
-	Kind      string        `yaml:"kind" json:"kind,omitempty" jsonschema:"enum=hub,enum=leaf" jsonschema_description:"hub: full member that listens; leaf: dials out only. leaf if not given."`
-	Via       []string      `yaml:"via" json:"via,omitempty" jsonschema_description:"leaf: hubs to dial, in order; if not given every hub, those of the same geo first, in an order that spreads the leaves."`
-	Transport string        `yaml:"transport" json:"transport,omitempty" jsonschema:"enum=tls,enum=wss" jsonschema_description:"leaf: tls (port 7422) or wss (port 443). tls if not given."`
-	Proxy     ProxySpec     `yaml:"proxy" json:"proxy,omitempty" jsonschema_description:"leaf: HTTP CONNECT proxy on the way to the hub."`
-	Advertise AdvertiseSpec `yaml:"advertise" json:"advertise,omitempty" jsonschema_description:"hub: where others reach it, as host:port."`
+	Kind        string        `yaml:"kind" json:"kind,omitempty" jsonschema:"enum=hub,enum=leaf" jsonschema_description:"hub: full member that listens; leaf: dials out only. leaf if not given."`
+	Via         []string      `yaml:"via" json:"via,omitempty" jsonschema_description:"leaf: hubs to dial, in order; if not given every hub, those of the same geo first, in an order that spreads the leaves."`
+	Transport   string        `yaml:"transport" json:"transport,omitempty" jsonschema:"enum=tls,enum=wss" jsonschema_description:"leaf: tls (port 7422) or wss (port 443). tls if not given."`
+	Compression string        `yaml:"compression" json:"compression,omitempty" jsonschema:"enum=none,enum=s2" jsonschema_description:"leaf: s2 compresses what the link carries, for a thin line; it takes about 1 MB of memory for each leaf at both ends. none if not given."`
+	Proxy       ProxySpec     `yaml:"proxy" json:"proxy,omitempty" jsonschema_description:"leaf: HTTP CONNECT proxy on the way to the hub."`
+	Advertise   AdvertiseSpec `yaml:"advertise" json:"advertise,omitempty" jsonschema_description:"hub: where others reach it, as host:port."`
 }
 
 // A ProxySpec is an HTTP CONNECT proxy.

@@ -35,8 +35,8 @@ func inherit(under, over StampSpec) StampSpec {
 		Trusted:  cmp.Or(over.Trusted, under.Trusted),
 		Link: LinkSpec{
 			Kind: cmp.Or(over.Link.Kind, under.Link.Kind), Via: pick(over.Link.Via, under.Link.Via),
-			Transport: cmp.Or(over.Link.Transport, under.Link.Transport),
-			Proxy:     cmp.Or(over.Link.Proxy, under.Link.Proxy),
+			Transport: cmp.Or(over.Link.Transport, under.Link.Transport), Compression: cmp.Or(over.Link.Compression, under.Link.Compression),
+			Proxy: cmp.Or(over.Link.Proxy, under.Link.Proxy),
 			Advertise: AdvertiseSpec{
 				Gateway:   cmp.Or(over.Link.Advertise.Gateway, under.Link.Advertise.Gateway),
 				Leafnode:  cmp.Or(over.Link.Advertise.Leafnode, under.Link.Advertise.Leafnode),
@@ -51,6 +51,7 @@ func inherit(under, over StampSpec) StampSpec {
 	// What belongs to the other kind of link or of clients is not inherited.
 	if over.Link.Kind == string(LinkHub) {
 		out.Link.Via, out.Link.Transport, out.Link.Proxy = over.Link.Via, over.Link.Transport, over.Link.Proxy
+		out.Link.Compression = over.Link.Compression
 	}
 	if over.Clients.Mode == string(ClientsEmbedded) {
 		out.Clients.URL, out.Clients.Leafnode = over.Clients.URL, over.Clients.Leafnode
@@ -122,6 +123,7 @@ func (c *compiler) link(path string, w LinkSpec) Link {
 		return l
 	}
 	l.Transport = oneOf(c, path+".transport", w.Transport, defaultTransport, TransportTLS, TransportWSS)
+	l.Compression = oneOf(c, path+".compression", w.Compression, CompressionNone, CompressionNone, CompressionS2)
 	for _, v := range w.Via {
 		l.Via = append(l.Via, StampID(v))
 	}
@@ -140,6 +142,9 @@ func (c *compiler) hubKeys(path string, w LinkSpec) {
 	}
 	if w.Transport != "" {
 		c.bad(path+".transport", "drop it", "means nothing for a hub")
+	}
+	if w.Compression != "" {
+		c.bad(path+".compression", "drop it", "means nothing for a hub")
 	}
 	for _, a := range []struct{ key, addr string }{
 		{"gateway", w.Advertise.Gateway}, {"leafnode", w.Advertise.Leafnode}, {"websocket", w.Advertise.WebSocket},

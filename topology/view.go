@@ -49,8 +49,10 @@ type Link struct {
 	Kind      LinkKind
 	Via       []StampID // leaf: hubs in order of preference
 	Transport Transport // leaf
-	Proxy     *Proxy    // leaf; nil is a direct connection
-	Advertise Advertise // hub
+	// Compression of what the link carries, both ways; leaf.
+	Compression Compression
+	Proxy       *Proxy    // leaf; nil is a direct connection
+	Advertise   Advertise // hub
 }
 
 // An Advertise holds the host:port addresses at which others reach a hub.

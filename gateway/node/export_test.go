@@ -51,3 +51,18 @@ func (n *Node) AccountsMade() int { return n.running().NumLoadedAccounts() }
 
 // Transient reports whether a connection that failed so is tried again.
 func Transient(err error) bool { return transient(err) }
+
+// Compressions returns how what the leafnode connections of the local server carry
+// is compressed.
+func (n *Node) Compressions() (all []string) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	leafz, err := n.local.Leafz(nil)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, l := range leafz.Leafs {
+		all = append(all, l.Compression)
+	}
+	return all
+}

@@ -23,6 +23,7 @@ func (p *plan) leafListener(o *server.Options) {
 	o.LeafNode.Advertise = p.view.Me.Link.Advertise.Leafnode
 	o.LeafNode.TLSConfig = p.tls.listen
 	o.LeafNode.TLSTimeout = tlsTimeout
+	o.LeafNode.Compression.Mode = server.CompressionAccept // the leaf says
 }
 
 // remotes returns whom the local server dials: for FED the own link server, or
@@ -83,7 +84,7 @@ func (p *plan) hubRemote() (*server.RemoteLeafOpts, error) {
 			return nil, err
 		}
 		if p.dials > 0 {
-			// The server does not change the proxy of a remote that it has, and
+			// The server does not change how it dials a remote that it has, and
 			// knows it by its addresses. A fragment makes it another one.
 			u.Fragment = fmt.Sprintf("dial-%d", p.dials)
 		}
@@ -93,6 +94,10 @@ func (p *plan) hubRemote() (*server.RemoteLeafOpts, error) {
 		return nil, errors.New("dial a hub: the topology names none")
 	}
 	r.TLSConfig = p.tls.leaf
+	r.Compression.Mode = server.CompressionOff
+	if link.Compression == topology.CompressionS2 {
+		r.Compression.Mode = server.CompressionS2Auto // the slower the answers, the better
+	}
 	if link.Proxy != nil {
 		r.Proxy.URL = link.Proxy.URL.String()
 		r.Proxy.Username, r.Proxy.Password = p.proxyUser, p.proxyPassword
@@ -101,9 +106,12 @@ func (p *plan) hubRemote() (*server.RemoteLeafOpts, error) {
 	return r, nil
 }
 
-// sameProxy reports whether hubs are reached through the same proxy, as the
-// same user.
-func (p *plan) sameProxy(o *plan) bool {
+// dialsAs reports whether hubs are dialled in the same way: through the same proxy,
+// as the same user, and with the same compression.
+func (p *plan) dialsAs(o *plan) bool {
+	if p.view.Me.Link.Compression != o.view.Me.Link.Compression {
+		return false
+	}
 	a, b := p.view.Me.Link.Proxy, o.view.Me.Link.Proxy
 	if a == nil || b == nil {
 		return a == b

@@ -91,7 +91,7 @@ func (p *plan) with(view *topology.View, id Identity) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !next.sameProxy(p) {
+	if !next.dialsAs(p) {
 		next.dials++
 	}
 	if next.hub() != p.hub() {

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,32 @@ func TestReloadMovesLeafToAnotherHub(t *testing.T) {
 	}, long, time.Millisecond, "%+v", c.Links())
 	reaches(t, a.fed(), "rw.v1.ev.c.a.k", subscribe(t, c.fed(), "rw.v1.*.c.>"))
 	require.Empty(t, lost)
+}
+
+// TestLeafSaysWhetherItsLinkIsCompressed: a hub compresses nothing by itself, for
+// that takes a megabyte for each leaf.
+func TestLeafSaysWhetherItsLinkIsCompressed(t *testing.T) {
+	t.Parallel()
+	for _, transport := range []topology.Transport{topology.TransportTLS, topology.TransportWSS} {
+		t.Run(string(transport), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, hub(t, "a"), leaf("c", transport, "a"))
+			a, c := w.run("a"), w.run("c")
+			c.up()
+			a.up()
+			require.Equal(t, []string{"off"}, c.Compressions())
+			thin := leaf("c", transport, "a")
+			thin.Link.Compression = topology.CompressionS2
+			_, err := c.Reload(w.with("c", thin), w.identity("c"))
+			require.NoError(t, err)
+			require.Eventually(t, func() bool {
+				got := c.Compressions()
+				return len(got) == 1 && strings.HasPrefix(got[0], "s2_")
+			}, long, time.Millisecond)
+			require.Eventually(t, func() bool { return c.Links()[0].Up }, long, time.Millisecond)
+			reaches(t, a.fed(), "rw.v1.ev.c.a.k", subscribe(t, c.fed(), "rw.v1.*.c.>"))
+		})
+	}
 }
 
 func TestReloadSaysWhatMustRestart(t *testing.T) {
