@@ -84,6 +84,28 @@ func read(subject string, h nats.Header, body []byte, seq uint64) arrival {
 	return a
 }
 
+// event reads an arrival, and checks that it is the event that the stamp which sent
+// it calls it: whatever the topology is, then or now. The event is nil if it is none
+// of Keptn's, or refused.
+func (a *arrival) event() (*bridge.Event, bridge.Reason) {
+	switch {
+	case a.broken != nil:
+		return nil, bridge.ReasonInvalid
+	case a.origin != a.from:
+		return nil, bridge.ReasonForged
+	case !isKeptns(a.subject):
+		return nil, bridge.ReasonNone
+	}
+	e, err := bridge.Parse(a.subject, a.body)
+	if err != nil {
+		return nil, bridge.ReasonInvalid
+	}
+	if e.Key() != a.key {
+		return nil, bridge.ReasonForged
+	}
+	return e, bridge.ReasonNone
+}
+
 // A pack is the events of one message.
 type pack struct {
 	seq uint64

@@ -64,6 +64,13 @@ func (in *Inbox) meetOne(ctx context.Context, a arrival, stored time.Time) error
 	}
 	crash.At(crash.InboxArrived)
 	in.metrics.received.WithLabelValues(string(a.from)).Inc()
+	// First whether it is what it says: a stamp that knows the id of an event could
+	// have it dropped as a repetition of something else.
+	e, why := in.accept(a)
+	if why != bridge.ReasonNone {
+		in.known.Load().refused(a)
+		return in.refuse(ctx, a, e, why, stored)
+	}
 	repeated, err := in.known.Load().repeated(ctx, a)
 	switch {
 	case err != nil:
@@ -73,23 +80,22 @@ func (in *Inbox) meetOne(ctx context.Context, a arrival, stored time.Time) error
 		in.fresh = append(in.fresh, a.seq)
 		return nil
 	}
-	return in.judge(ctx, a, stored)
+	in.noteCrossed(&a, e, stored)
+	return in.judge(ctx, a, e)
 }
 
-// judge checks an arrival and offers it, unless it is refused or has to wait
-// for others. stored is when it came; zero if it is judged once more.
-func (in *Inbox) judge(ctx context.Context, a arrival, stored time.Time) error {
+// refuse puts aside what does not count as an event.
+func (in *Inbox) refuse(ctx context.Context, a arrival, e *bridge.Event, why bridge.Reason, stored time.Time) error {
 	if a.broken != nil {
-		return in.bury(ctx, a, bridge.ReasonInvalid, []string{a.broken.Error()})
+		return in.bury(ctx, a, why, []string{a.broken.Error()})
 	}
-	e, why := in.accept(a)
 	in.noteCrossed(&a, e, stored)
-	if why == bridge.ReasonUnknown && e != nil && e.Kind == bridge.KindTaskAnswer && in.cfg.Router().Owns(e.Project) {
-		why = bridge.ReasonNone // a stamp that left: whether it was asked is what counts
-	}
-	if why != bridge.ReasonNone {
-		return in.bury(ctx, a, why, nil)
-	}
+	return in.bury(ctx, a, why, nil)
+}
+
+// judge offers an event that was accepted, unless it is refused or has to wait for
+// others.
+func (in *Inbox) judge(ctx context.Context, a arrival, e *bridge.Event) error {
 	if most := in.maxPayload(); most > 0 {
 		if size := in.message(a).Size(); int64(size) > most {
 			return in.bury(ctx, a, bridge.ReasonTooLarge, []string{fmt.Sprintf("%d bytes with headers, the NATS of the stamp takes %d", size, most)})
@@ -120,21 +126,19 @@ func (in *Inbox) maxPayload() int64 {
 // accept checks what a sender's gateway should have checked already. The
 // subject's sender token is vouched for by NATS permissions; nothing else is.
 func (in *Inbox) accept(a arrival) (*bridge.Event, bridge.Reason) {
-	if a.origin != a.from {
-		return nil, bridge.ReasonForged
+	e, why := a.event()
+	if why != bridge.ReasonNone {
+		return nil, why
 	}
 	router := in.cfg.Router()
-	if !isKeptns(a.subject) {
+	if e == nil {
 		return nil, router.AcceptCustom(a.from, a.subject, topology.RouteDurable)
 	}
-	e, err := bridge.Parse(a.subject, a.body)
-	if err != nil {
-		return nil, bridge.ReasonInvalid
+	why = router.Accept(a.from, e)
+	if why == bridge.ReasonUnknown && e.Kind == bridge.KindTaskAnswer && router.Owns(e.Project) {
+		why = bridge.ReasonNone // a stamp that left: whether it was asked is what counts
 	}
-	if e.Key() != a.key {
-		return nil, bridge.ReasonForged
-	}
-	return e, router.Accept(a.from, e)
+	return e, why
 }
 
 // offer delivers an event if it can be delivered now and nothing before it

@@ -64,11 +64,20 @@ func (in *Inbox) readmit(ctx context.Context) error {
 			continue
 		}
 		if err == nil {
-			err = in.judge(ctx, a, time.Time{})
+			err = in.judgeAgain(ctx, a)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return in.commit(ctx)
+}
+
+// judgeAgain judges an answer that was held: the topology may be another one now.
+func (in *Inbox) judgeAgain(ctx context.Context, a arrival) error {
+	e, why := in.accept(a)
+	if why != bridge.ReasonNone {
+		return in.refuse(ctx, a, e, why, time.Time{})
+	}
+	return in.judge(ctx, a, e)
 }

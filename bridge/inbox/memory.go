@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,11 @@ import (
 // refuses a second message of the same subject; the memory tells an event that
 // comes once more in another one: from another stamp, or in another pack. It is
 // safe for concurrent use.
+//
+// Only what was accepted counts as an event that came before, or a stamp that
+// knows the id of another one's event could have it dropped. What a run has
+// accepted is known to be. What is noted from subjects at the start is not, and is
+// read when the key comes again: see genuine.
 type memory struct {
 	stream jetstream.Stream
 	me     topology.StampID
@@ -28,6 +34,8 @@ type memory struct {
 	stamps []topology.StampID         // that sent something
 	packs  []string                   // subjects of the packs that were there at the start
 	twice  map[bridge.Digest][]string // subjects of keys that were in several messages then
+	last   uint64                     // message of then
+	no     map[place]struct{}         // up to that one, what this run has refused
 }
 
 // A knownKey is where an event was met first. It has no pointers: there is one
@@ -47,7 +55,7 @@ const (
 // remember reads the keys of a stream. It returns when all are read: some
 // hundred thousand take about a second.
 func remember(ctx context.Context, s jetstream.Stream, me topology.StampID) (*memory, error) {
-	m := &memory{stream: s, me: me, keys: map[bridge.Digest]knownKey{}, twice: map[bridge.Digest][]string{}}
+	m := &memory{stream: s, me: me, keys: map[bridge.Digest]knownKey{}, twice: map[bridge.Digest][]string{}, no: map[place]struct{}{}}
 	of := bridge.SinglesFor(me)
 	for _, filter := range append(bridge.PacksFor(me), of[:]...) {
 		info, err := jstream.Ask(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
@@ -56,7 +64,8 @@ func remember(ctx context.Context, s jetstream.Stream, me topology.StampID) (*me
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", StreamIn, err)
 		}
-		end := endOf(info.State.LastSeq)
+		m.last = info.State.LastSeq
+		end := endOf(m.last)
 		for subject := range info.State.Subjects {
 			m.read(subject, end)
 		}
@@ -112,7 +121,16 @@ func (m *memory) subjectOf(key bridge.Key, k knownKey) string {
 	if k.pack >= 0 {
 		return m.packs[k.pack]
 	}
-	return bridge.EventSubject(m.me, "*", key)
+	return bridge.EventSubject(m.me, m.stamps[k.from], key) // another stamp's may be before it, and forged
+}
+
+// slot returns where an event is noted that was met. The key of what is none of
+// Keptn's is what its publisher says, so it must not stand for an event of Keptn's.
+func slot(key bridge.Key, custom bool) bridge.Digest {
+	if custom {
+		return bridge.DigestOf("custom " + key)
+	}
+	return bridge.DigestOf(key)
 }
 
 // repeated reports whether the same event came before a.
@@ -126,7 +144,8 @@ func (m *memory) repeated(ctx context.Context, a arrival) (bool, error) {
 	case k.pack == met:
 		return k.at < a.seq, nil
 	}
-	first, err := m.first(ctx, a.key, k)
+	custom := !isKeptns(a.subject)
+	first, err := m.first(ctx, a.key, custom, k)
 	if err != nil {
 		return false, err
 	}
@@ -137,10 +156,20 @@ func (m *memory) repeated(ctx context.Context, a arrival) (bool, error) {
 	}
 	// Also what came while the stream was read, and is not among its keys, has its
 	// place from now on.
-	d := bridge.DigestOf(a.key)
+	d := slot(a.key, custom)
 	m.keys[d] = first
 	delete(m.twice, d)
 	return first.at < a.seq, nil
+}
+
+// refused takes note that a does not count, if it was there at the start. What came
+// later is not known before it is accepted.
+func (m *memory) refused(a arrival) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if seqOf(a.seq) <= m.last {
+		m.no[a.seq] = struct{}{}
+	}
 }
 
 func (m *memory) sentBy(k knownKey) topology.StampID {
@@ -153,21 +182,29 @@ func (m *memory) sentBy(k knownKey) topology.StampID {
 // at the start, and takes note of it if nothing is.
 func (m *memory) meet(a arrival) (k knownKey, several, known bool) {
 	d := bridge.DigestOf(a.key)
+	at, custom := d, !isKeptns(a.subject)
+	if custom {
+		at = slot(a.key, true)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k, known = m.keys[d]; !known {
+	if k, known = m.keys[at]; !known && custom {
+		k, known = m.keys[d] // as it was noted at the start
+		known = known && k.pack != met
+	}
+	if !known {
 		k = knownKey{from: m.stamp(a.from), at: a.seq, pack: single}
 		if a.packed {
 			k.pack = met
 		}
-		m.keys[d] = k
+		m.keys[at] = k
 	}
 	return k, len(m.twice[d]) > 0, known
 }
 
-// first returns where the first event with a key is; nowhere if it is in the
-// stream no more.
-func (m *memory) first(ctx context.Context, key bridge.Key, k knownKey) (knownKey, error) {
+// first returns where the first event with a key is, or the first message that is
+// none of Keptn's; nowhere if it is in the stream no more.
+func (m *memory) first(ctx context.Context, key bridge.Key, custom bool, k knownKey) (knownKey, error) {
 	if k.pack == met {
 		return k, nil
 	}
@@ -188,41 +225,56 @@ func (m *memory) first(ctx context.Context, key bridge.Key, k knownKey) (knownKe
 		if err != nil {
 			return first, fmt.Errorf("look up event in %s: %w", StreamIn, err)
 		}
-		if at := placeIn(raw, key); at < first.at {
-			_, from, _, _ := bridge.Address(raw.Subject)
-			m.mu.Lock()
-			first.at, first.from = at, m.stamp(from)
-			m.mu.Unlock()
+		all := readMessage(raw.Subject, raw.Header, raw.Data, raw.Sequence)
+		m.mu.Lock()
+		for _, a := range all {
+			if a.key == key && isKeptns(a.subject) != custom && a.seq < first.at && m.genuine(a) {
+				first.at, first.from = a.seq, m.stamp(a.from)
+				break
+			}
 		}
+		m.mu.Unlock()
 	}
 	return first, nil
+}
+
+// genuine reports whether a stored event counts as one that came before. It does
+// not if it can be seen to be forged, or if this run has refused it. Whether its
+// sender may send it as the topology is now does not matter: if that has changed
+// since, it may have been delivered, and would be a second time. So of a stamp that
+// sends the very event of another one, in its own name, before that one does, and
+// then sees this stamp start between the two, the event counts. The caller holds mu.
+func (m *memory) genuine(a arrival) bool {
+	if _, no := m.no[a.seq]; no {
+		return false
+	}
+	_, why := a.event()
+	return why == bridge.ReasonNone
 }
 
 // nowhere is behind every place.
 const nowhere = ^place(0)
 
-// placeIn returns the place of the first event with a key in a message.
-func placeIn(raw *jetstream.RawStreamMsg, key bridge.Key) place {
-	_, _, rest, _ := bridge.Address(raw.Subject)
-	if keys, packed := bridge.PackKeys(rest); packed {
-		return placeOf(raw.Sequence, max(0, slices.Index(keys, key)), len(keys))
-	}
-	return placeOf(raw.Sequence, 0, 1)
-}
-
 // packed returns who sent the event with a key first, and its place, if it came in
 // a pack or in several messages.
 func (m *memory) packed(ctx context.Context, key bridge.Key) (from topology.StampID, at place, ok bool, err error) {
-	d := bridge.DigestOf(key)
-	m.mu.RLock()
-	k, known := m.keys[d]
-	several := len(m.twice[d]) > 0
-	m.mu.RUnlock()
-	if !known || k.pack == single && !several {
-		return "", 0, false, nil
+	for _, custom := range [...]bool{false, true} {
+		m.mu.RLock()
+		k, known := m.keys[slot(key, custom)]
+		if !known {
+			k, known = m.keys[bridge.DigestOf(key)]
+		}
+		several := len(m.twice[bridge.DigestOf(key)]) > 0
+		m.mu.RUnlock()
+		if !known || k.pack == single && !several {
+			continue
+		}
+		first, err := m.first(ctx, key, custom, k)
+		if err != nil || first.at != nowhere {
+			return m.sentBy(first), first.at, err == nil, err
+		}
 	}
-	first, err := m.first(ctx, key, k)
-	return m.sentBy(first), first.at, err == nil && first.at != nowhere, err
+	return "", 0, false, nil
 }
 
 // forget forgets what is not in the stream any more: everything before a message.
@@ -235,4 +287,5 @@ func (m *memory) forget(before uint64) {
 			delete(m.twice, key)
 		}
 	}
+	maps.DeleteFunc(m.no, func(p place, _ struct{}) bool { return seqOf(p) < before })
 }
