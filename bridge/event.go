@@ -97,12 +97,6 @@ func (e *Event) checkTask() error {
 	return nil
 }
 
-// Detach has the strings of e share no memory with the body any more.
-func (e *Event) Detach() {
-	Detach(&e.ID, &e.Type, &e.Source, &e.SpecVersion, &e.Time, &e.Context, &e.TriggeredID, &e.Project, &e.Stage, &e.Service)
-	e.body = nil
-}
-
 // Detach gives texts memory of their own, one piece for all. A text that is part
 // of an event keeps all of its body in memory, and of the pack that it came in.
 func Detach(texts ...*string) {

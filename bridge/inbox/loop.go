@@ -13,10 +13,11 @@ import (
 )
 
 // How often what waits is looked at: quickly while something that was published
-// has not reached its subscribers' sockets.
+// has not reached its subscribers' sockets, and rarely while there is nothing.
 const (
 	lookEvery = 50 * time.Millisecond
 	lookSoon  = time.Millisecond
+	lookIdle  = 250 * time.Millisecond
 )
 
 // loop delivers what arrives, and looks from time to time for subscribers of
@@ -66,8 +67,16 @@ func (in *Inbox) lookAgain() time.Duration {
 		return 0
 	case len(in.lanes) > 0 || len(in.thawing) > 0:
 		return lookSoon
+	case in.idle():
+		return lookIdle
 	}
 	return lookEvery
+}
+
+// idle reports whether nothing waits, and nobody has a task to answer.
+func (in *Inbox) idle() bool {
+	return in.waiting.n() == 0 && in.nBehind == 0 && len(in.doubts) == 0 && len(in.givens.byID) == 0 &&
+		len(in.claims.waiting) == 0 && len(in.claims.without) == 0 && !in.stale
 }
 
 // A lookout is a timer that can be told to be sooner, and not to be later: what

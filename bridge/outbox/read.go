@@ -252,10 +252,11 @@ func (r *reader) feed(m jetstream.Msg, ev *captured, left *countdown) {
 // done with its copy lets go of the event.
 func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev *captured) error {
 	left := newCountdown(func() { r.settle(m, ev) })
+	done := left.done // one function for all
 	targets := ev.decision.Targets
 	if given := ev.given(m.Data()); given != nil {
 		left.add(1)
-		if err := r.o.cfg.Tasks.Give(ctx, given, left.done); err != nil {
+		if err := r.o.cfg.Tasks.Give(ctx, given, done); err != nil {
 			return err
 		}
 		targets = given.Decision.Targets
@@ -270,7 +271,7 @@ func (r *reader) dispatch(ctx context.Context, m jetstream.Msg, ev *captured) er
 		if l == nil {
 			return nil // told to stop; the event is still in RW_OUT
 		}
-		it := ev.item(t, m.Data(), left.done)
+		it := ev.item(t, m.Data(), done)
 		r.o.trace(it, r.o.names(ev), ev.trace, t.Stamp)
 		select {
 		case l.in <- it:

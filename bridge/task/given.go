@@ -8,14 +8,14 @@ import (
 
 // newTask makes the Task of an event that a control plane has just published.
 func newTask(g *bridge.Given) *Task {
-	e, rule := *g.Event, g.Decision.Rule
-	e.Detach() // a task may be open for days
+	e, rule := g.Event, g.Decision.Rule
 	t := &Task{
 		ID: e.ID, Type: e.Type, Context: e.Context, Project: e.Project, Stage: e.Stage, Service: e.Service,
 		Rule: rule.Name, Deliver: rule.Deliver, StartWithin: rule.StartWithin,
 		Deadline: rule.Deadline, OnDeadline: rule.OnDeadline,
 		Asked: g.At, Hop: g.Seq,
 	}
+	bridge.Detach(&t.ID, &t.Type, &t.Context, &t.Project, &t.Stage, &t.Service) // it may be open for days
 	state := Asked
 	if len(g.Decision.Candidates) > 0 {
 		t.Turn, state = &Turn{}, ""
