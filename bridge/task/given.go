@@ -9,7 +9,13 @@ import (
 // newTask makes the Task of an event that a control plane has just published.
 func newTask(g *bridge.Given) *Task {
 	e, rule := g.Event, g.Decision.Rule
-	t := &Task{
+	one := &struct { // most tasks have one seat, and very many may be open
+		Task
+		seat  Seat
+		seats [1]*Seat
+	}{}
+	t := &one.Task
+	*t = Task{
 		ID: e.ID, Type: e.Type, Context: e.Context, Project: e.Project, Stage: e.Stage, Service: e.Service,
 		Rule: rule.Name, Deliver: rule.Deliver, StartWithin: rule.StartWithin,
 		Deadline: rule.Deadline, OnDeadline: rule.OnDeadline,
@@ -20,7 +26,14 @@ func newTask(g *bridge.Given) *Task {
 	if len(g.Decision.Candidates) > 0 {
 		t.Turn, state = &Turn{}, ""
 	}
-	for _, stamp := range g.Asked() {
+	asked := g.Asked()
+	if len(asked) == 1 {
+		one.seat = Seat{Stamp: asked[0], State: state}
+		one.seats[0] = &one.seat
+		t.Seats = one.seats[:]
+		asked = nil
+	}
+	for _, stamp := range asked {
 		t.Seats = append(t.Seats, &Seat{Stamp: stamp, State: state})
 	}
 	if t.Deadline > 0 {
