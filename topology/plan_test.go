@@ -33,7 +33,7 @@ func TestPlanNamesEveryChange(t *testing.T) {
 		"change replicas of stamp eu-dev from 1 to 3":                                   {stamp, "{name: eu-dev, geo: eu, ring: dev, replicas: 3}"},
 		"change from where clients of stamp eu-dev may connect":                         {stamp, "{name: eu-dev, geo: eu, ring: dev, clients: {sources: [10.0.0.0/8]}}"},
 		"change the clients' NATS of stamp eu-dev to external":                          {stamp, "{name: eu-dev, geo: eu, ring: dev, clients: {mode: external, url: nats://n:4222}}"},
-		"change the hubs, transport or compression of leaf eu-dev":                                   {stamp, "{name: eu-dev, geo: eu, ring: dev, link: {proxy: {url: http://p:3128}}}"},
+		"change the hubs, transport or compression of leaf eu-dev":                      {stamp, "{name: eu-dev, geo: eu, ring: dev, link: {proxy: {url: http://p:3128}}}"},
 		"make stamp eu-dev a hub":                                                       {stamp, "{name: eu-dev, geo: eu, ring: dev, link: {kind: hub, advertise: {gateway: e:7222}}}"},
 		"change the gateway address of hub hub to other:7222":                           {"hub:7222", "other:7222"},
 		"change the addresses for leaves of hub hub":                                    {"hub:7422", "other:7422"},
