@@ -128,6 +128,7 @@ func (l *lane) direct(ctx context.Context) []*item {
 	defer tick.Stop()
 	late := time.NewTimer(packWait) // nothing may follow after all
 	defer late.Stop()
+	var timed *parcel          // that late is for
 	var again <-chan time.Time // what was sent before then is sent again
 	var before time.Time
 	var pause time.Duration
@@ -166,10 +167,12 @@ func (l *lane) direct(ctx context.Context) []*item {
 			}
 		}
 		if err == nil {
-			if more && f.loading != nil {
-				late.Reset(packWait)
-			} else {
+			switch {
+			case !more || f.loading == nil:
 				err = f.flush()
+			case f.loading != timed:
+				timed = f.loading
+				late.Reset(packWait)
 			}
 		}
 		if err != nil {
