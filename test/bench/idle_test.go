@@ -199,14 +199,15 @@ func manyStamps(n, hubs int) []byte {
 }
 
 // BenchmarkIdle is about a gateway of a federation of 50 stamps when nothing
-// happens: as one of 50 hubs, which are linked each to each, and as the only
-// hub of 49 leaves.
+// happens: as one of 50 hubs, which are linked each to each and are more than
+// `ringway topology validate` finds well, as one of 10 hubs with all leaves, and as
+// the only hub of 49 leaves.
 func BenchmarkIdle(b *testing.B) {
 	const stamps = 50
 	for _, c := range []struct {
 		name string
 		hubs int
-	}{{"hub of 50 hubs", stamps}, {"hub of 49 leaves", 1}} {
+	}{{"hub of 50 hubs", stamps}, {"hub of 9 hubs and 40 leaves", 10}, {"hub of 49 leaves", 1}} {
 		b.Run(strings.ReplaceAll(c.name, " ", "-"), func(b *testing.B) {
 			var all []gateway.Options
 			line := newDirect(b)
