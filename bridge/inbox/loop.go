@@ -151,7 +151,7 @@ const drainTimeout = time.Second
 // progress down.
 func (in *Inbox) take(ctx context.Context, m jetstream.Msg, arrived <-chan jetstream.Msg) error {
 	n, err := in.arrive(ctx, m)
-	for more := 0; err == nil && n < batchSize; n += more {
+	for more := 0; err == nil && n < batchSize; n += max(1, more) {
 		select {
 		case m = <-arrived:
 			more, err = in.arrive(ctx, m)

@@ -17,6 +17,7 @@ import (
 // next Commit.
 func (ts *Tasks) Admit(ctx context.Context, from, standsFor topology.StampID, e *bridge.Event, seq uint64) (bridge.Verdict, error) {
 	a := Answer{Stamp: from, Source: e.Source, Kind: kindOf(e.Type), Key: e.Key(), Seq: seq}
+	bridge.Detach(&a.Source) // the task keeps it
 	if from == ts.cfg.Me && standsFor != "" {
 		a.Stamp, a.Ours = standsFor, true
 	}

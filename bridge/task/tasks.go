@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -236,6 +237,7 @@ func (ts *Tasks) keep(t *Task) {
 // drop forgets a task that is over. The caller holds mu.
 func (ts *Tasks) drop(id string) {
 	if _, known := ts.over[id]; !known {
+		id := strings.Clone(id) // it may be part of an answer
 		ts.over[id], ts.overIDs = struct{}{}, append(ts.overIDs, id)
 	}
 	if len(ts.overIDs) > maxOver {
