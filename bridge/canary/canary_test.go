@@ -23,27 +23,6 @@ import (
 
 const patience = 20 * time.Second
 
-// run runs a part until the test ends or the returned function is called.
-func run(t testing.TB, part func(context.Context, func()) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ready, done := make(chan struct{}), make(chan error, 1)
-	var wg sync.WaitGroup
-	wg.Go(func() { done <- part(ctx, func() { close(ready) }) })
-	select {
-	case <-ready:
-	case err := <-done:
-		require.NoError(t, err)
-	}
-	stop = sync.OnceFunc(func() {
-		cancel()
-		require.NoError(t, <-done)
-		wg.Wait()
-	})
-	t.Cleanup(stop)
-	return stop
-}
-
 func answerer(t testing.TB, nc *nats.Conn, me topology.StampID, store func(context.Context) error) *canary.Answerer {
 	t.Helper()
 	a, err := canary.NewAnswerer(canary.AnswerConfig{
@@ -87,7 +66,7 @@ func TestCanaryThereAndBack(t *testing.T) {
 	s := natstest.StartStamp(t)
 	var broken atomic.Bool
 	var reads atomic.Int32
-	stopB := run(t, answerer(t, s.Connect("fed"), "b", func(context.Context) error {
+	far := natstest.Run(t, answerer(t, s.Connect("fed"), "b", func(context.Context) error {
 		reads.Add(1)
 		if broken.Load() {
 			return errors.New("RW_IN has no leader")
@@ -102,7 +81,7 @@ func TestCanaryThereAndBack(t *testing.T) {
 		defer mu.Unlock()
 		return peers
 	})
-	stopA := run(t, a.Run)
+	near := natstest.Run(t, a.Run)
 
 	p := peer(t, a, "b", func(p canary.Peer) bool { return p.Of > 10 })
 	require.Equal(t, "hash-of-b", p.Hash)
@@ -127,9 +106,9 @@ func TestCanaryThereAndBack(t *testing.T) {
 	peer(t, a, "b", func(p canary.Peer) bool { return p.Err == "" })
 
 	// A gateway that ends, and comes back.
-	stopB()
+	far.Stop()
 	peer(t, a, "b", func(p canary.Peer) bool { return strings.Contains(p.Err, "no way") })
-	run(t, answerer(t, s.Connect("fed"), "b", fine).Run)
+	natstest.Run(t, answerer(t, s.Connect("fed"), "b", fine).Run)
 	peer(t, a, "b", func(p canary.Peer) bool { return p.Err == "" })
 
 	mu.Lock()
@@ -139,10 +118,10 @@ func TestCanaryThereAndBack(t *testing.T) {
 	require.Eventually(t, func() bool { return len(a.Peers()) == 1 }, patience, time.Millisecond)
 
 	// One that does not ask knows nothing, and may ask again.
-	stopA()
+	near.Stop()
 	require.Empty(t, a.Peers())
 	require.Empty(t, series(t, reg))
-	run(t, a.Run)
+	natstest.Run(t, a.Run)
 	peer(t, a, "b", func(p canary.Peer) bool { return !p.Last.IsZero() })
 }
 
@@ -163,7 +142,7 @@ func series(t *testing.T, reg *prometheus.Registry) map[string]int {
 func TestAnswerGoesToTheAskerOnly(t *testing.T) {
 	t.Parallel()
 	s := natstest.StartStamp(t)
-	run(t, answerer(t, s.Connect("fed"), "b", fine).Run)
+	natstest.Run(t, answerer(t, s.Connect("fed"), "b", fine).Run)
 	nc := s.Connect("fed")
 	all, err := nc.SubscribeSync(">")
 	require.NoError(t, err)
@@ -184,7 +163,7 @@ func TestOneOfSeveralAnswers(t *testing.T) {
 	t.Parallel()
 	s := natstest.StartStamp(t)
 	for range 3 {
-		run(t, answerer(t, s.Connect("fed"), "b", fine).Run)
+		natstest.Run(t, answerer(t, s.Connect("fed"), "b", fine).Run)
 	}
 	nc := s.Connect("fed")
 	sub, err := nc.SubscribeSync("rw.v1.canary.a.b.answer.x")
@@ -210,19 +189,19 @@ func TestOneOfSeveralAnswers(t *testing.T) {
 func BenchmarkHub(b *testing.B) {
 	const peers, interval = 300, 5 * time.Second
 	s := natstest.StartStamp(b)
-	run(b, answerer(b, s.Connect("fed"), "a", fine).Run)
+	natstest.Run(b, answerer(b, s.Connect("fed"), "a", fine).Run)
 	far := s.Connect("fed")
 	ids := make([]topology.StampID, peers)
 	for i := range ids {
 		ids[i] = topology.StampID(fmt.Sprintf("peer-%d", i))
-		run(b, answerer(b, far, ids[i], fine).Run)
+		natstest.Run(b, answerer(b, far, ids[i], fine).Run)
 	}
 	// Faster than real, for a fixed time; the cost of a question is the same.
 	const faster = 20
 	a := asker(b, s.Connect("fed"), interval/faster, nil, func() []topology.StampID { return ids })
 	before := cpu(b)
 	start := time.Now()
-	stop := run(b, a.Run)
+	asking := natstest.Run(b, a.Run)
 	tick := time.NewTicker(time.Second / faster)
 	defer tick.Stop()
 	for b.Loop() {
@@ -232,7 +211,7 @@ func BenchmarkHub(b *testing.B) {
 		require.NoError(b, far.Flush())
 		<-tick.C
 	}
-	stop()
+	asking.Stop()
 	share := float64(cpu(b)-before) / float64(time.Since(start)) / faster
 	b.ReportMetric(100*share, "%core")
 }
@@ -250,7 +229,7 @@ func TestOnce(t *testing.T) {
 	t.Parallel()
 	s := natstest.StartStamp(t)
 	var broken atomic.Bool
-	run(t, answerer(t, s.Connect("fed"), "b", func(context.Context) error {
+	natstest.Run(t, answerer(t, s.Connect("fed"), "b", func(context.Context) error {
 		if broken.Load() {
 			return errors.New("RW_IN has no leader")
 		}

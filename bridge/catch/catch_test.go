@@ -1,7 +1,6 @@
 package catch_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -64,14 +63,7 @@ func newBench(t *testing.T) *bench {
 			Others: func() int { return others },
 		})
 		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(context.Background())
-		ready, done := make(chan struct{}), make(chan error, 1)
-		go func() { done <- c.Run(ctx, func() { close(ready) }) }()
-		<-ready
-		t.Cleanup(func() {
-			cancel()
-			require.NoError(t, <-done)
-		})
+		natstest.Run(t, c.Run)
 		return c
 	}
 	b.a, b.b = b.run("a"), b.run("b")

@@ -20,27 +20,6 @@ import (
 	"github.com/ringway/ringway/topology"
 )
 
-// run runs a part until the test ends or the returned function is called.
-func run(t *testing.T, part func(context.Context, func()) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ready, done := make(chan struct{}), make(chan error, 1)
-	var wg sync.WaitGroup
-	wg.Go(func() { done <- part(ctx, func() { close(ready) }) })
-	select {
-	case <-ready:
-	case err := <-done:
-		require.NoError(t, err)
-	}
-	stop = sync.OnceFunc(func() {
-		cancel()
-		require.NoError(t, <-done)
-		wg.Wait()
-	})
-	t.Cleanup(stop)
-	return stop
-}
-
 // serve answers for a stamp with a word.
 func serve(t *testing.T, nc *nats.Conn, me topology.StampID, answer func(context.Context) (any, error)) (stop func()) {
 	t.Helper()
@@ -55,7 +34,7 @@ func serve(t *testing.T, nc *nats.Conn, me topology.StampID, answer func(context
 		Answers: map[string]func(context.Context) (any, error){bridge.ShowStatus: answer},
 	})
 	require.NoError(t, err)
-	stop = run(t, s.Run)
+	stop = natstest.Run(t, s.Run).Stop
 	require.NoError(t, nc.Flush()) // others find it from now on
 	return stop
 }
@@ -67,7 +46,7 @@ func word(w string) func(context.Context) (any, error) {
 func asker(t *testing.T, nc *nats.Conn, me topology.StampID) *ctl.Asker {
 	t.Helper()
 	a := ctl.NewAsker(me, nc)
-	run(t, a.Run)
+	natstest.Run(t, a.Run)
 	return a
 }
 

@@ -79,7 +79,6 @@ type receiver struct {
 	stop func()
 	// ended returns where the error of a run that ends by itself comes.
 	ended func() <-chan error
-	done  chan error // of Run
 }
 
 func newReceiver(t *testing.T) *receiver {
@@ -104,25 +103,8 @@ func (r *receiver) start() {
 	}
 	r.in, err = inbox.New(cfg)
 	require.NoError(r.t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	r.done = done
-	go func() { done <- r.in.Run(ctx, func() { close(ready) }) }()
-	select {
-	case <-ready:
-	case err := <-done:
-		require.NoError(r.t, err)
-	}
-	r.stop = func() {
-		cancel()
-		require.NoError(r.t, <-done)
-		r.stop = func() {}
-	}
-	r.ended = func() <-chan error {
-		r.stop = cancel // nobody else waits for it
-		return done
-	}
-	r.t.Cleanup(func() { r.stop() }) // before the connections end
+	part := natstest.Run(r.t, r.in.Run)
+	r.stop, r.ended = part.Stop, part.Ended
 }
 
 func (r *receiver) subscribers(subject string) []inbox.Subscriber {

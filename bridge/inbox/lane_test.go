@@ -2,7 +2,6 @@ package inbox_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -265,14 +264,10 @@ func TestDeposed(t *testing.T) {
 		Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- other.Run(ctx, func() { close(ready) }) }()
-	<-ready
+	second := natstest.Run(t, other.Run)
 	require.NoError(t, r.send("a", "2"))
 	require.ErrorContains(t, <-r.ended(), "another replica")
-	cancel()
-	require.NoError(t, <-done)
+	second.Stop()
 }
 
 // TestDeposedKnowsWhatTheOtherDid: when it delivers again it goes on where the
@@ -293,17 +288,13 @@ func TestDeposedKnowsWhatTheOtherDid(t *testing.T) {
 	})
 	require.NoError(t, err)
 	ended := r.ended()
-	ctx, cancel := context.WithCancel(t.Context())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- other.Run(ctx, func() { close(ready) }) }()
-	<-ready
+	second := natstest.Run(t, other.Run)
 	r.in.Answered("0") // it finds out when it notes that
 	r.in.AfterCommit(func() {})
 	require.ErrorContains(t, <-ended, "another replica")
 	require.NoError(t, r.send("a", "1"))
 	require.Equal(t, string(event("1")), next(t, sub))
-	cancel()
-	require.NoError(t, <-done)
+	second.Stop()
 	r.again()
 	r.none(sub)
 }

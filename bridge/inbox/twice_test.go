@@ -92,9 +92,8 @@ func TestFailedCommitRepeatsNothing(t *testing.T) {
 // fails waits until Run has returned, and returns why.
 func (r *receiver) fails() error {
 	r.t.Helper()
-	r.stop = func() {}
 	select {
-	case err := <-r.done:
+	case err := <-r.ended():
 		return err
 	case <-time.After(20 * time.Second):
 		return nil
@@ -103,14 +102,10 @@ func (r *receiver) fails() error {
 
 // again runs the same inbox once more.
 func (r *receiver) again() {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.in.Run(ctx, func() {}) }()
-	r.stop = func() {
-		cancel()
-		require.NoError(r.t, <-done)
-		r.stop = func() {}
-	}
+	r.stop = natstest.Run(r.t, func(ctx context.Context, ready func()) error {
+		ready() // nobody waits for it
+		return r.in.Run(ctx, func() {})
+	}).Stop
 }
 
 // TestDeliveredWhileAnotherTakesOver: one replica delivers until the next one,

@@ -190,3 +190,21 @@ func TestPastThatCannotBeReadDecidesNothing(t *testing.T) {
 		})
 	}
 }
+
+// To be told to stop is no failure, also in the middle of an event that waits for
+// the store.
+func TestStopWhileAnEventWaits(t *testing.T) {
+	t.Parallel()
+	s, h := newHistorian(t)
+	s.start()
+	_, err := s.js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "RW_STATE", Subjects: []string{"state.>"}, MaxMsgsPerSubject: 1, MaxMsgSize: 1})
+	require.NoError(t, err)
+	h.set(moved)
+	s.store(event("1", "one", "k"))
+	require.Eventually(t, func() bool { // until it is the reader that waits
+		short, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		defer cancel()
+		return strings.HasPrefix(s.out.NoteTopology(short).Error(), "note the topology")
+	}, 5*time.Second, time.Millisecond)
+	s.stop()
+}

@@ -200,9 +200,21 @@ func TestLateAnswerOfAnEarlierRun(t *testing.T) {
 	s.stop()
 	want = append(want, s.burst(1, 30)...)
 	s.limit = time.Second
-	s.start()
-	pack := next()
-	require.Equal(t, want[:2], bodiesOf(t, pack.Subject, pack.Data)[:2])
+	first := func() []string {
+		require.NoError(t, s.fed.Conn().Flush())
+		for n, _, _ := target.Pending(); n > 0; n-- {
+			next() // of the run before
+		}
+		s.start()
+		m := next()
+		return bodiesOf(t, m.Subject, m.Data)
+	}
+	got := first()
+	for try := 0; len(got) == 1 && try < 10; try++ { // a busy machine may read the second event too late
+		s.stop()
+		got = first()
+	}
+	require.Equal(t, want[:2], got[:2])
 	require.NoError(t, one.Respond([]byte(`{"stream":"IN_b","seq":1}`)))
 	require.Eventually(t, func() bool { // the pack has no answer, and its events are kept
 		lanes := s.out.Lanes()
@@ -210,6 +222,6 @@ func TestLateAnswerOfAnEarlierRun(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond)
 	b := s.receiver("b")
 	s.settled()
-	got, _ := s.unpacked(b)
+	got, _ = s.unpacked(b)
 	require.ElementsMatch(t, want, got)
 }

@@ -118,7 +118,11 @@ func (r *reader) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", StreamOut, err)
 		}
-		if err := r.take(ctx, m, meta); err != nil {
+		err = r.take(ctx, m, meta)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it is still in RW_OUT
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/outbox"
+	"github.com/ringway/ringway/internal/natstest"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -61,12 +62,7 @@ func TestEventsOfARemovedStampBecomeLetters(t *testing.T) {
 			DeadLetters: s.dead, Tasks: tasks, AckTimeout: 200 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-		ready, done := make(chan struct{}), make(chan error, 1)
-		go func() { done <- out.Run(ctx, func() { close(ready) }) }()
-		<-ready
-		s.stop = func() { cancel(); require.NoError(t, <-done); s.stop = func() {} }
-		t.Cleanup(func() { s.stop() })
+		s.stop = natstest.Run(t, out.Run).Stop
 		return out
 	}
 	held := func(out *outbox.Outbox) int64 {

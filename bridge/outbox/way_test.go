@@ -129,20 +129,7 @@ func (s *sender) start() {
 		DeadLetters: s.box, Tasks: noted{}, Sinks: s.sinks, Order: s.order, Packs: s.packs, AckTimeout: cmp.Or(s.limit, 200*time.Millisecond), Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(s.t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- s.out.Run(ctx, func() { close(ready) }) }()
-	select {
-	case <-ready:
-	case err := <-done:
-		require.NoError(s.t, err)
-	}
-	s.stop = func() {
-		cancel()
-		require.NoError(s.t, <-done)
-		s.stop = func() {}
-	}
-	s.t.Cleanup(func() { s.stop() }) // before the connections end
+	s.stop = natstest.Run(s.t, s.out.Run).Stop
 }
 
 func (s *sender) publish(body []byte) {

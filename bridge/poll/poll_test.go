@@ -149,24 +149,8 @@ func (b *bench) start() {
 // again runs the same server once more.
 func (b *bench) again() {
 	b.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	once := sync.OnceFunc(func() { close(ready) })
-	go func() { done <- b.srv.Run(ctx, once) }()
-	select {
-	case <-ready:
-	case err := <-done:
-		require.NoError(b, err)
-	}
-	b.stop = func() {
-		cancel()
-		require.NoError(b, <-done)
-		b.stop = func() {}
-	}
-	b.ended = func() <-chan error {
-		b.stop = cancel // nobody else waits for it
-		return done
-	}
+	part := natstest.Run(b, b.srv.Run)
+	b.stop, b.ended = part.Stop, part.Ended
 }
 
 // serve is the face: /p/<plane>/api/….

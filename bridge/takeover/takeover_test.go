@@ -99,11 +99,10 @@ func (w *world) start() {
 	})
 	require.NoError(w.t, err)
 	w.hears.Store(w.take)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.take.Run(ctx, func() {}) }()
-	w.stop = func() { cancel(); require.NoError(w.t, <-done); w.stop = func() {} }
-	w.t.Cleanup(func() { w.stop() })
+	w.stop = natstest.Run(w.t, func(ctx context.Context, ready func()) error {
+		ready() // nobody waits for it
+		return w.take.Run(ctx, func() {})
+	}).Stop
 }
 
 func (w *world) state(is func(takeover.State) bool) takeover.State {

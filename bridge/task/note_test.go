@@ -43,23 +43,7 @@ func newGiver(t *testing.T, stamp *natstest.Stamp) *giver {
 }
 
 func (g *giver) begin() {
-	ctx, cancel := context.WithCancel(context.Background())
-	done, ready := make(chan error, 1), make(chan struct{})
-	go func() { done <- g.Run(ctx, func() { close(ready) }) }()
-	select {
-	case <-ready:
-	case err := <-done:
-		require.NoError(g.t, err)
-	}
-	stopped := false
-	g.stop = func() {
-		if !stopped {
-			stopped = true
-			cancel()
-			require.NoError(g.t, <-done)
-		}
-	}
-	g.t.Cleanup(g.stop)
+	g.stop = natstest.Run(g.t, g.Run).Stop
 }
 
 // give gives tasks with ids from first to last, and waits until they are stored.

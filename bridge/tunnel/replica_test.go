@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ringway/ringway/bridge/tunnel"
+	"github.com/ringway/ringway/internal/natstest"
 )
 
 // counted counts how often each path was asked for and answers when it may.
@@ -154,7 +155,7 @@ func TestLostClient(t *testing.T) {
 	fed := w.eu.Connect()
 	c, err := tunnel.NewClient(tunnel.ClientConfig{Me: "eu", Fed: fed, Log: quiet()})
 	require.NoError(t, err)
-	run(t, c.Run)
+	natstest.Run(t, c.Run)
 	req, _ := http.NewRequest(http.MethodGet, "http://us/", nil)
 	res, err := c.RoundTripper(tunnel.Route{To: "us", Target: "up"}).RoundTrip(req)
 	require.NoError(t, err)

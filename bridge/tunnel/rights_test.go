@@ -29,7 +29,7 @@ func TestRightsOfAStampSuffice(t *testing.T) {
 	require.NoError(t, err)
 	c, err := tunnel.NewClient(tunnel.ClientConfig{Me: "eu", Fed: srv.Connect(nats.UserInfo("eu", "x")), Log: quiet()})
 	require.NoError(t, err)
-	run(t, c.Run)
+	natstest.Run(t, c.Run)
 	ask := func() string {
 		req, _ := http.NewRequest(http.MethodGet, "http://us/", nil)
 		_, err := c.RoundTripper(tunnel.Route{To: "us", Target: "up"}).RoundTrip(req)
@@ -42,6 +42,6 @@ func TestRightsOfAStampSuffice(t *testing.T) {
 		Me: "us", Fed: srv.Connect(nats.UserInfo("us", "x")), Log: quiet(), Targets: []tunnel.Target{{Name: "up", Upstream: up}},
 	})
 	require.NoError(t, err)
-	run(t, s.Run)
+	natstest.Run(t, s.Run)
 	require.Eventually(t, func() bool { return ask() == tunnel.ReasonRefused }, patience, tick)
 }

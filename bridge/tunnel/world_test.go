@@ -1,7 +1,6 @@
 package tunnel_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,35 +50,11 @@ func newWorld(t testing.TB, edit ...func(*tunnel.ClientConfig)) *world {
 	}
 	w.client, err = tunnel.NewClient(cfg)
 	require.NoError(t, err)
-	run(t, w.client.Run)
+	natstest.Run(t, w.client.Run)
 	return w
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-// run runs a part until the test is over, or the function that it returns is
-// called.
-func run(t testing.TB, f func(context.Context, func()) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- f(ctx, func() { close(ready) }) }()
-	select {
-	case <-ready:
-	case err := <-done:
-		require.NoError(t, err)
-	}
-	var once bool
-	stop = func() {
-		cancel()
-		if !once {
-			once = true
-			require.NoError(t, <-done)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
-}
 
 // serve starts a replica of us. Its connection is returned, to cut it.
 func (w *world) serve(up http.Handler, edit ...func(*tunnel.ServerConfig)) (nc *nats.Conn, stop func()) {
@@ -102,7 +77,7 @@ func (w *world) serveAt(upstream string, edit ...func(*tunnel.ServerConfig)) (nc
 	}
 	s, err := tunnel.NewServer(cfg)
 	require.NoError(w.t, err)
-	stop = run(w.t, s.Run)
+	stop = natstest.Run(w.t, s.Run).Stop
 	w.settle(cfg.Fed)
 	return cfg.Fed, stop
 }
