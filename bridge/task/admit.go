@@ -81,7 +81,7 @@ func (ts *Tasks) find(ctx context.Context, id string) (*Task, error) {
 
 // known returns a task that is known here. The caller holds mu.
 func (ts *Tasks) known(id string) *Task {
-	if t := ts.open[id]; t != nil {
+	if t := ts.awake(id); t != nil {
 		return t
 	}
 	return ts.dirty[id]
@@ -128,7 +128,8 @@ func (ts *Tasks) save(ctx context.Context, tasks []*Task) error {
 	ts.mu.Lock()
 	for _, t := range tasks {
 		t.noted = true
-		ts.leave(t.ID)
+		delete(ts.unsure, t.ID)
+		ts.leave(t)
 	}
 	for _, t := range over {
 		ts.drop(t.ID)
@@ -161,9 +162,12 @@ func (ts *Tasks) mark(tasks []*Task) {
 func (ts *Tasks) List(n int) []Task {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	out := make([]Task, 0, min(n, len(ts.open)))
+	var out []Task
 	for _, t := range ts.open {
 		out = append(out, t.clone())
+	}
+	for _, t := range ts.asleep.find("", n) {
+		out = append(out, *t)
 	}
 	slices.SortFunc(out, func(a, b Task) int { return a.Asked.Compare(b.Asked) })
 	return out[:min(n, len(out))]

@@ -1,26 +1,117 @@
 package task
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/ringway/ringway/topology"
 )
+
+// Bounds of a batch.
+const (
+	maxBatch      = 512
+	maxBatchBytes = 256 << 10
+)
+
+// A batch is tasks that are stored as one message of RW_TASK, a JSON array. A task
+// leaves it once it has a message of its own. Guarded by Tasks.mu, but for body,
+// which nobody changes in place.
+type batch struct {
+	id     string
+	body   []byte // of its message
+	items  []item // the tasks in it, in order
+	live   int    // those that have no other message
+	stored bool
+
+	nr     uint32 // among those with sleepers
+	asleep int    // sleepers
+	since  time.Time
+	stamps []topology.StampID // that the tasks were given to
+}
+
+// An item is where one task is in the body of a batch.
+type item struct {
+	from, to uint32
+	gone     bool
+}
+
+// newBatch makes an empty batch for a body of at most size bytes.
+func newBatch(id string, size int) *batch { return &batch{id: id, body: make([]byte, 0, size)} }
+
+// add adds the text of a task.
+func (b *batch) add(text []byte) {
+	sep := byte(',')
+	if len(b.items) == 0 {
+		sep = '['
+	}
+	b.body = append(append(b.body, sep), text...)
+	n := uint32(len(b.body)) //nolint:gosec // maxBatchBytes and one task, of at most what NATS takes
+	b.items = append(b.items, item{from: n - uint32(len(text)), to: n}) //nolint:gosec // the same
+}
+
+// note adds the text of t, which is in the batch from then on.
+func (b *batch) note(t *Task, text []byte) {
+	t.in, t.slot = b, uint32(len(b.items)) //nolint:gosec // at most maxBatch
+	b.add(text)
+	b.live++
+	if b.since.IsZero() || t.Asked.Before(b.since) {
+		b.since = t.Asked
+	}
+	for _, s := range t.Seats {
+		if !slices.Contains(b.stamps, s.Stamp) {
+			b.stamps = append(b.stamps, s.Stamp)
+		}
+	}
+}
+
+// end closes the array.
+func (b *batch) end() { b.body = append(b.body, ']') }
+
+// text returns the text of one of its tasks.
+func (b *batch) text(slot uint32) []byte { return b.body[b.items[slot].from:b.items[slot].to] }
+
+// idAt returns the id of one of its tasks.
+func (b *batch) idAt(slot uint32) string {
+	if rest, ok := bytes.CutPrefix(b.text(slot), []byte(idFirst)); ok {
+		if id, _, ok := bytes.Cut(rest, []byte{'"'}); ok && !bytes.ContainsRune(id, '\\') {
+			return string(id)
+		}
+	}
+	t, err := decode(b.text(slot))
+	if err != nil {
+		return ""
+	}
+	return t.ID
+}
+
+// idFirst is how the text of a task begins.
+const idFirst = `{"id":"`
+
+// isOf reports whether text is that of the task with an id. It is false where the
+// id is not written as it is.
+func isOf(text []byte, id string) bool {
+	n := len(idFirst)
+	return len(text) > n+len(id) && string(text[:n]) == idFirst && string(text[n:n+len(id)]) == id && text[n+len(id)] == '"' && plain(id)
+}
 
 // leave takes note that a task has a message of its own, which counts before the
 // one of its batch. The caller holds mu.
-func (ts *Tasks) leave(id string) {
-	delete(ts.unsure, id)
-	b := ts.batches[id]
+func (ts *Tasks) leave(t *Task) {
+	b := t.in
 	if b == nil {
 		return
 	}
-	delete(ts.batches, id)
-	delete(b.live, id)
+	t.in = nil
+	b.items[t.slot].gone = true
+	b.live--
 	ts.thin(b)
 }
 
 // thin has a batch rewritten that is mostly over. The caller holds mu.
 func (ts *Tasks) thin(b *batch) {
-	if b.stored && len(b.live) <= b.size/2 {
+	if b.stored && b.live <= len(b.items)/2 {
 		ts.thinned[b] = struct{}{}
 	}
 }
@@ -52,20 +143,33 @@ func (ts *Tasks) compact(ctx context.Context) {
 
 func (ts *Tasks) rewriteBatch(ctx context.Context, b *batch) error {
 	ts.mu.Lock()
-	live := make([]*Task, 0, len(b.live))
-	for _, t := range b.live {
-		live = append(live, t)
-	}
-	body, err := json.Marshal(live)
-	b.size = len(live)
+	ts.pack(b)
+	body, empty := b.body, b.live == 0
 	ts.mu.Unlock()
-	switch {
-	case err != nil:
-		return err
-	case len(live) == 0:
+	if empty {
 		return ts.store.dropBatch(ctx, b.id)
 	}
 	return ts.store.writeBatch(ctx, b.id, body)
+}
+
+// pack drops the tasks from a batch that have left it. The caller holds mu.
+func (ts *Tasks) pack(b *batch) {
+	old := *b
+	b.body, b.items = nil, nil
+	for slot, it := range old.items {
+		if it.gone {
+			continue
+		}
+		was, now := uint32(slot), uint32(len(b.items)) //nolint:gosec // at most maxBatch
+		id := old.idAt(was)
+		if ts.asleep.has(id, b, was) {
+			ts.asleep.move(id, now)
+		} else if t := ts.open[id]; t != nil && t.in == b && t.slot == was {
+			t.slot = now
+		}
+		b.add(old.text(was))
+	}
+	b.end()
 }
 
 // maxCheck bounds the tasks that are checked in one tick.
@@ -83,8 +187,14 @@ func (ts *Tasks) check(ctx context.Context) {
 	}
 	ts.mu.Unlock()
 	for _, id := range ids {
-		if _, err := ts.find(ctx, id); err != nil {
+		t, err := ts.ascertain(ctx, id)
+		if err != nil {
 			return // at the next tick
+		}
+		if t != nil {
+			ts.mu.Lock()
+			ts.sleep(t)
+			ts.mu.Unlock()
 		}
 	}
 }
@@ -105,11 +215,13 @@ func (ts *Tasks) ascertain(ctx context.Context, id string) (t *Task, err error) 
 		return own, nil
 	}
 	delete(ts.unsure, id)
-	if own == nil {
-		return ts.open[id], nil
+	if t = ts.open[id]; own == nil {
+		return t, nil
 	}
 	own.noted = true
-	ts.leave(id)
+	if t != nil {
+		ts.leave(t)
+	}
 	ts.drop(id)
 	if !own.Over() {
 		ts.keep(own)

@@ -29,6 +29,9 @@ func (ts *Tasks) removed(now time.Time) {
 		return
 	}
 	ts.router = router
+	for _, id := range ts.asleep.of(now, func(s topology.StampID) bool { return !router.Knows(s) }) {
+		ts.awake(id)
+	}
 	for id, t := range ts.open {
 		for _, s := range t.Seats {
 			if !s.State.settled() && (s.missed() || !router.Knows(s.Stamp)) {

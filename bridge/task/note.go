@@ -11,27 +11,12 @@ import (
 // event waits for it, only its removal from RW_OUT.
 const linger = 10 * time.Millisecond
 
-// Bounds of a batch.
-const (
-	maxBatch      = 512
-	maxBatchBytes = 256 << 10
-)
-
 // A note says that a task was given to its one target.
 type note struct {
 	task   *Task
 	json   []byte       // of task
 	ended  func() error // whether whoever gave it still waits
 	stored func()
-}
-
-// A batch is notes that are stored as one message of RW_TASK. A task leaves it
-// once it has a message of its own. Guarded by Tasks.mu.
-type batch struct {
-	id     string
-	size   int              // of tasks in its message
-	live   map[string]*Task // those that have no other message
-	stored bool
 }
 
 // note has a task stored with others, and stored called after that.
@@ -75,17 +60,17 @@ func (ts *Tasks) keepNotes(ctx context.Context) {
 // storeNotes stores a batch, and reports whether more had come by then than it
 // takes. It does not give up before ctx ends.
 func (ts *Tasks) storeNotes(ctx context.Context) (more bool) {
-	notes, b, body, more := ts.nextBatch()
+	notes, b, more := ts.nextBatch()
 	if len(notes) == 0 {
 		return false
 	}
 	for warned := false; b != nil; warned = true {
-		err := ts.store.writeBatch(ctx, b.id, body)
+		err := ts.store.writeBatch(ctx, b.id, b.body)
 		if err == nil {
 			break
 		}
 		if ctx.Err() != nil {
-			ts.takeBack(notes, b)
+			ts.takeBack(notes)
 			return false
 		}
 		if !warned {
@@ -96,8 +81,11 @@ func (ts *Tasks) storeNotes(ctx context.Context) (more bool) {
 	ts.mu.Lock()
 	if b != nil {
 		b.stored = true
-		for _, t := range b.live {
-			t.noted = true
+		for _, n := range notes {
+			if n.task.in == b {
+				n.task.noted = true
+				ts.sleep(n.task)
+			}
 		}
 		ts.thin(b)
 	}
@@ -112,47 +100,41 @@ func (ts *Tasks) storeNotes(ctx context.Context) (more bool) {
 
 // nextBatch makes a batch of what waits; nil if all of it is stored already.
 // more tells that not all of it went into the batch.
-func (ts *Tasks) nextBatch() (notes []note, b *batch, body []byte, more bool) {
+func (ts *Tasks) nextBatch() (notes []note, b *batch, more bool) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	b = &batch{id: rand.Text(), live: map[string]*Task{}}
 	size := 2
 	for _, it := range ts.notes[:min(len(ts.notes), maxBatch)] {
 		size += len(it.json) + 1
 	}
-	body = append(make([]byte, 0, min(size, maxBatchBytes+1)), '[')
+	b = newBatch(rand.Text(), min(size, maxBatchBytes+1))
 	n := 0
 	for ; n < len(ts.notes) && n < maxBatch; n++ {
 		it := ts.notes[n]
-		id := it.task.ID
-		if b.size > 0 && len(body)+len(it.json) > maxBatchBytes {
+		if b.live > 0 && len(b.body)+len(it.json) > maxBatchBytes {
 			break
 		}
-		if it.task.noted || ts.batches[id] != nil {
+		if it.task.noted || it.task.in != nil {
 			continue // given twice, or answered meanwhile
 		}
-		if b.size > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, it.json...)
-		b.size++
-		b.live[id], ts.batches[id] = it.task, b
+		b.note(it.task, it.json)
 	}
 	notes, more = ts.notes[:n:n], n < len(ts.notes)
 	ts.notes = ts.notes[n:]
-	if b.size == 0 {
-		return notes, nil, nil, more
+	if b.live == 0 {
+		return notes, nil, more
 	}
-	return notes, b, append(body, ']'), more
+	b.end()
+	return notes, b, more
 }
 
-// takeBack has notes wait again. The batch may be stored all the same; it is
+// takeBack has notes wait again. Their batch may be stored all the same; it is
 // then read at the next start like any other.
-func (ts *Tasks) takeBack(notes []note, b *batch) {
+func (ts *Tasks) takeBack(notes []note) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	for id := range b.live {
-		delete(ts.batches, id)
+	for _, n := range notes {
+		n.task.in = nil
 	}
 	ts.notes = append(notes, ts.notes...)
 	select {

@@ -119,10 +119,10 @@ func TestNotesGoWhenTasksAreOver(t *testing.T) {
 	_, before, err := g.store.open(context.Background())
 	require.NoError(t, err)
 	bodies := map[string][]byte{}
-	for _, b := range before {
-		m, err := g.store.stream.GetLastMsgForSubject(context.Background(), askedSubject+b.id)
+	for _, tk := range before {
+		m, err := g.store.stream.GetLastMsgForSubject(context.Background(), askedSubject+tk.in.id)
 		require.NoError(t, err)
-		bodies[b.id] = m.Data
+		bodies[tk.in.id] = m.Data
 	}
 	for i := 1; i <= 49; i++ {
 		require.Equal(t, bridge.Pass, g.says("b", "started", i, "s").Do)

@@ -169,16 +169,14 @@ func (s *store) dropBatch(ctx context.Context, id string) error {
 	return nil
 }
 
-// open returns every task under way that has a message of its own, and every
-// batch.
-func (s *store) open(ctx context.Context) (tasks []*Task, batches []*batch, err error) {
+// open returns every task under way that has a message of its own, and every one
+// that is in a batch.
+func (s *store) open(ctx context.Context) (tasks, noted []*Task, err error) {
 	err = jstream.Each(ctx, s.stream, 1, []string{openSubject + ">", askedSubject + ">"}, func(m jetstream.Msg, _ *jetstream.MsgMetadata) bool {
 		// What cannot be read was written by a later version: its answers
 		// are refused.
 		if id, ok := strings.CutPrefix(m.Subject(), askedSubject); ok {
-			if b := readBatch(id, m.Data()); b != nil {
-				batches = append(batches, b)
-			}
+			noted = append(noted, readBatch(id, m.Data())...)
 		} else if t, err := decode(m.Data()); err == nil {
 			t.own, t.noted = true, true
 			tasks = append(tasks, t)
@@ -188,20 +186,28 @@ func (s *store) open(ctx context.Context) (tasks []*Task, batches []*batch, err 
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", Stream, err)
 	}
-	return tasks, batches, nil
+	return tasks, noted, nil
 }
 
-func readBatch(id string, body []byte) *batch {
-	var tasks []*Task
-	if json.Unmarshal(body, &tasks) != nil {
+// readBatch returns the tasks of a batch.
+func readBatch(id string, body []byte) (tasks []*Task) {
+	var texts []json.RawMessage
+	if json.Unmarshal(body, &texts) != nil {
 		return nil
 	}
-	b := &batch{id: id, size: len(tasks), live: map[string]*Task{}, stored: true}
-	for _, t := range tasks {
+	b := newBatch(id, len(body))
+	for _, text := range texts {
+		t, err := decode(text)
+		if err != nil {
+			return nil
+		}
 		t.noted = true
-		b.live[t.ID] = t
+		b.note(t, text)
+		tasks = append(tasks, t)
 	}
-	return b
+	b.end()
+	b.stored = true
+	return tasks
 }
 
 func decode(b []byte) (*Task, error) {

@@ -42,6 +42,9 @@ type Task struct {
 	noted bool            // RW_TASK says who was asked
 	told  bool            // Keptn was told that it waits for a stamp that cannot be reached
 	own   bool            // RW_TASK may have a message about this task alone, under way
+	seen  bool            // somebody has asked for it, and may change it
+	in    *batch          // that it was noted in; nil once it has a message of its own
+	slot  uint32          // which task of that
 }
 
 // A Seat is one stamp's part in a task.

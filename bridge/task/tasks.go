@@ -85,14 +85,14 @@ type Tasks struct {
 
 	mu       sync.Mutex // guards the following fields
 	store    *store
-	open     map[string]*Task     // by id of the .triggered event
+	open     map[string]*Task     // by id of the .triggered event; further ones are asleep
+	asleep   *sleepers            // the tasks that nobody has asked for since they were noted
 	watched  map[string]time.Time // of them those that time changes; when to look again
 	dirty    map[string]*Task     // changed and not stored
 	nHeld    int                  // answers that tasks hold
 	over     map[string]struct{}  // ids of the tasks that were over last
 	overIDs  []string             // the same, oldest first
 	notes    []note               // to be stored together
-	batches  map[string]*batch    // by id of a task that has no other message
 	thinned  map[*batch]struct{}  // of them those to be rewritten
 	unsure   map[string]struct{}  // ids that batches of an earlier process name, to be checked
 	orders   map[string]time.Time // ids of answers we wrote, and when
@@ -172,7 +172,7 @@ func (ts *Tasks) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	left, batches, err := s.open(ctx)
+	left, noted, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -185,6 +185,7 @@ func (ts *Tasks) load(ctx context.Context) error {
 	}
 	ts.store = s
 	ts.open, ts.watched, ts.dirty = map[string]*Task{}, map[string]time.Time{}, map[string]*Task{}
+	ts.asleep = newSleepers()
 	ts.nHeld = 0
 	ts.orders, ts.strays, ts.router = map[string]time.Time{}, nil, nil
 	ts.release(again...)
@@ -193,25 +194,22 @@ func (ts *Tasks) load(ctx context.Context) error {
 		t.mend(now)
 		ts.keep(t)
 	}
-	ts.loadBatches(batches)
+	ts.loadNoted(noted)
 	return nil
 }
 
-// loadBatches takes over what batches say of tasks that have no message of their
+// loadNoted takes over what batches say of tasks that have no message of their
 // own under way. They may be over, which is found out before it matters. What an
 // earlier run did not get to store is stored now. The caller holds mu.
-func (ts *Tasks) loadBatches(all []*batch) {
-	ts.batches, ts.thinned, ts.unsure = map[string]*batch{}, map[*batch]struct{}{}, map[string]struct{}{}
-	for _, b := range all {
-		for id, t := range b.live {
-			if ts.open[id] != nil { // also by a batch that was stored twice
-				delete(b.live, id)
-				continue
-			}
-			ts.batches[id], ts.unsure[id] = b, struct{}{}
-			ts.keep(t)
+func (ts *Tasks) loadNoted(tasks []*Task) {
+	ts.thinned, ts.unsure = map[*batch]struct{}{}, map[string]struct{}{}
+	for _, t := range tasks {
+		if ts.open[t.ID] != nil { // also by a batch that was stored twice
+			ts.leave(t)
+			continue
 		}
-		ts.thin(b)
+		ts.unsure[t.ID] = struct{}{}
+		ts.keep(t)
 	}
 	ts.notes = slices.DeleteFunc(ts.notes, func(n note) bool { return n.ended() != nil })
 	for _, n := range ts.notes {
@@ -231,7 +229,7 @@ func (ts *Tasks) keep(t *Task) {
 	if t.Turn != nil || t.Deadline > 0 {
 		ts.watch(t.ID, time.Time{})
 	}
-	ts.metrics.open.Set(float64(len(ts.open)))
+	ts.metrics.open.Set(float64(ts.nOpen()))
 }
 
 // drop forgets a task that is over. The caller holds mu.
@@ -246,7 +244,7 @@ func (ts *Tasks) drop(id string) {
 	}
 	delete(ts.open, id)
 	delete(ts.watched, id)
-	ts.metrics.open.Set(float64(len(ts.open)))
+	ts.metrics.open.Set(float64(ts.nOpen()))
 }
 
 // Give takes note of a task that a control plane of this stamp gives out.
@@ -310,7 +308,7 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 // needs it anyway.
 func (ts *Tasks) given(ctx context.Context, t *Task) (*Task, error) {
 	ts.mu.Lock()
-	was, ask := ts.open[t.ID], !ts.caughtUp || t.Deadline > 0
+	was, ask := ts.awake(t.ID), !ts.caughtUp || t.Deadline > 0
 	if _, over := ts.over[t.ID]; over {
 		ask = true
 	}

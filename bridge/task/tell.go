@@ -71,6 +71,9 @@ func (ts *Tasks) tell(ctx context.Context, now time.Time) {
 	}
 	due := map[*Task]topology.StampID{}
 	ts.mu.Lock()
+	for _, id := range ts.asleep.of(now.Add(-ts.cfg.TellAfter), silent) {
+		ts.awake(id)
+	}
 	for _, t := range ts.open {
 		if stamp := t.waits(now.Add(-ts.cfg.TellAfter), silent); stamp != "" {
 			due[t] = stamp
