@@ -92,12 +92,31 @@ func TestParseReadsJSONAsEverybodyDoes(t *testing.T) {
 	for _, v := range []string{
 		`[]`, `{}`, `[[],{}]`, `[{"a":[1,{"b":[]}]},[[[0]]]]`, `{"a":{"b":{"c":[{}]}},"d":[true,false,null]}`, ` [ 1 , { "a" : 2 } ] `,
 		`"\u00e9 long enough for eight bytes \" and more"`, `-0.5e+10`, `[1,]`, `{"a":}`, `{"a" 1}`, `{1:2}`, `[1 2]`, `[}`, `{]`, `[1}`,
+		`[10]`, `{"a":12}`, `{"a":1 ,"b" :2, "c": 3}`, `[1,"a","b"]`, `["a":1]`, `[12.5,1e5,10E-3,1.5e+2]`, `[12a]`, `[1.e5]`, `[1e]`, `{"\u0061":1,"b\n":2}`,
+		`{"a":0,"b":-1}`, `[00]`, `[-]`, `{"a":1,"b"}`, `{"a":1,2}`, `{"a":"b""c":1}`, `12 3`, `{"a":[],"b":{}}`, `[{},{"a":[{}]}]`, `{"a":"\"","b":"\\"}`,
 		`{"a":[1}]`, `"\x"`, `"` + "12345678\x01" + `"`, `"` + "1\x1f" + `"`, `tru`, `01`, `1.`, `[[]`, `{"a":1,}`, `"é\u12"`,
 	} {
 		b := body(`"n":[1,-2.5e+3,true,null,{"x":"\u00e9\n"}]`, `"n":`+v)
 		_, err := bridge.Parse(task, []byte(b))
 		require.Equal(t, json.Valid([]byte(b)), err == nil, "%s: %v", v, err)
 	}
+}
+
+// FuzzSkip: what Parse skips is taken if and only if encoding/json takes it.
+func FuzzSkip(f *testing.F) {
+	for _, v := range []string{`[{"a":[1,-2.5e3,true,{"b":"\u00e9"}],"c":null}]`, `{"a" : "b" }`, `[1}`, `{"a":12,"b":[]}`} {
+		f.Add(v)
+	}
+	f.Fuzz(func(t *testing.T, v string) {
+		b := body(`"n":[1,-2.5e+3,true,null,{"x":"\u00e9\n"}]`, `"n":`+v)
+		_, err := bridge.Parse(task, []byte(b))
+		switch {
+		case err == nil:
+			require.True(t, json.Valid([]byte(b)), v)
+		case !strings.Contains(err.Error(), "nested too deep"):
+			require.False(t, json.Valid([]byte(v)), "%s: %v", v, err)
+		}
+	})
 }
 
 // FuzzParse: what Parse takes, encoding/json takes too and reads alike, and

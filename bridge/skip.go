@@ -5,59 +5,128 @@ import "math/bits"
 // This file reads what routing does not need, which is most of an event.
 
 // value reads any value and forgets it. depth is that of the value. It does
-// not call itself: most of an event is read here.
+// not call itself, and knows where it is by variables of its own alone: most of an
+// event is read here. What is not as encoding/json writes it, spaces for one, is
+// left to others.
 func (sc *scanner) value(depth int) error {
+	s, i, outer := sc.s, sc.i, depth
 	var end byte // of what the value lies in
-	for outer := depth; ; {
-		opened, err := sc.begin(depth)
-		if err != nil {
-			return err
+	for {
+		c := byte(0)
+		if i < len(s) {
+			c = s[i]
 		}
-		if opened {
-			end = sc.closer(depth)
-			depth++
-			continue
-		}
-		for more := false; !more; {
-			if depth == outer {
-				return nil
+		switch c {
+		case '"':
+			to := plain(s, i+1)
+			if to < len(s) && s[to] == '"' {
+				i = to + 1
+				break
 			}
-			if more, err = sc.next(end); err != nil {
+			sc.i = i
+			if err := sc.skipString(); err != nil {
 				return err
 			}
-			if !more {
-				if depth--; depth > outer {
-					end = sc.closer(depth - 1)
+			i = sc.i
+		case '{', '[':
+			sc.i = i
+			opened, err := sc.open(depth, c+2) // in ASCII, } is { + 2 and ] is [ + 2
+			if err != nil {
+				return err
+			}
+			i = sc.i
+			if opened {
+				end = c + 2
+				depth++
+				continue
+			}
+		case '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			for i++; i < len(s) && s[i]-'0' <= 9; i++ {
+			}
+			if i == len(s) || s[i] != ',' && s[i] != '}' && s[i] != ']' {
+				sc.i = i
+				if err := sc.fraction(); err != nil {
+					return err
 				}
+				i = sc.i
+			}
+		default:
+			sc.i = i
+			if err := sc.scalar(c); err != nil {
+				return err
+			}
+			i = sc.i
+		}
+		for { // what follows the value
+			if depth == outer {
+				sc.i = i
+				return nil
+			}
+			if i < len(s) && s[i] == ',' {
+				i++
+				break
+			}
+			if i == len(s) || s[i] != end {
+				sc.i = i
+				more, err := sc.next(end)
+				if err != nil {
+					return err
+				}
+				i = sc.i
+				if more {
+					break
+				}
+			} else {
+				i++
+			}
+			if depth--; depth > outer {
+				end = sc.closer(depth - 1)
 			}
 		}
+		if end == '}' {
+			if to := key(s, i); to > 0 {
+				i = to
+				continue
+			}
+		}
+		sc.i = i
 		if err := sc.member(end); err != nil {
 			return err
 		}
+		i = sc.i
 	}
 }
 
-// begin reads a value as far as the first value inside it. opened is false if
-// there is none, and the value has been read.
-func (sc *scanner) begin(depth int) (opened bool, err error) {
-	switch c := sc.peek(); c {
-	case '"':
-		return false, sc.skipString()
-	case '{', '[':
-		return sc.open(depth, c+2) // in ASCII, } is { + 2 and ] is [ + 2
+// key returns where the value begins whose key begins at i, and 0 where the key
+// has an escape, or a space behind it, or is none.
+func key(s string, i int) int {
+	if i >= len(s) || s[i] != '"' {
+		return 0
+	}
+	i = plain(s, i+1)
+	if i+2 >= len(s) || s[i] != '"' || s[i+1] != ':' || s[i+2] <= ' ' {
+		return 0
+	}
+	return i + 2
+}
+
+// scalar reads a value that begins with c and is no string, object or array.
+func (sc *scanner) scalar(c byte) error {
+	switch c {
 	case 't':
-		return false, sc.word("true")
+		return sc.word("true")
 	case 'f':
-		return false, sc.word("false")
+		return sc.word("false")
 	case 'n':
-		return false, sc.word("null")
+		return sc.word("null")
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return false, sc.number()
+		return sc.number()
 	}
-	return false, sc.fail("not a value")
+	return sc.fail("not a value")
 }
 
-// open reads the beginning of an object or array that ends with end.
+// open reads the beginning of an object or array that ends with end. opened is false
+// if nothing is in it, and all of it has been read.
 func (sc *scanner) open(depth int, end byte) (opened bool, err error) {
 	if depth > maxDepth {
 		return false, sc.fail("nested too deep")
@@ -72,6 +141,11 @@ func (sc *scanner) open(depth int, end byte) (opened bool, err error) {
 	sc.arrays[depth/64] &^= bit
 	if end == ']' {
 		sc.arrays[depth/64] |= bit
+		return true, nil
+	}
+	if to := key(sc.s, sc.i); to > 0 {
+		sc.i = to
+		return true, nil
 	}
 	return true, sc.member(end)
 }
@@ -128,6 +202,11 @@ func (sc *scanner) number() error {
 	} else if !sc.digits() {
 		return sc.fail("not a number")
 	}
+	return sc.fraction()
+}
+
+// fraction reads what may follow the integer of a number.
+func (sc *scanner) fraction() error {
 	if sc.peek() == '.' {
 		sc.i++
 		if !sc.digits() {
@@ -183,8 +262,9 @@ func (sc *scanner) skipString() error {
 func plain(s string, i int) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	for ; i+8 <= len(s); i += 8 {
-		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
-			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		w := s[i : i+8] // looked at for its bounds once
+		x := uint64(w[0]) | uint64(w[1])<<8 | uint64(w[2])<<16 | uint64(w[3])<<24 |
+			uint64(w[4])<<32 | uint64(w[5])<<40 | uint64(w[6])<<48 | uint64(w[7])<<56
 		quote, slash := x^ones*'"', x^ones*'\\'
 		// The top bit of each byte: that it is less than 0x20, or 0 after the
 		// exclusive or. A wrong one can only lie above a right one.
