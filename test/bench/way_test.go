@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/topology"
 )
 
@@ -115,10 +117,10 @@ func dispatchWay(tb testing.TB, w *world) *way {
 }
 
 // forwardWay is the least that a program between two streams does: it reads the
-// first, publishes each event to the second with the answer to a subject of its own
-// stamp, and hands out what it reads of that. It looks at no event, keeps no order,
-// removes nothing and remembers nothing. Nothing that is not in the server itself
-// can take less.
+// first, publishes to the second what follows at once as one message, with the
+// answer to a subject of its own stamp, and hands out what it reads of that. It looks
+// at no event, keeps no order, removes nothing and remembers nothing. Nothing that is
+// not in the server itself can take less.
 func forwardWay(tb testing.TB, w *world) *way {
 	tb.Helper()
 	const name = "forward"
@@ -132,12 +134,10 @@ func forwardWay(tb testing.TB, w *world) *way {
 		require.NoError(tb, err)
 		return nc, s
 	}
-	pass := func(nc *nats.Conn, s jetstream.Stream, to, reply string) {
+	read := func(s jetstream.Stream, take func(m jetstream.Msg)) {
 		c, err := s.CreateConsumer(tb.Context(), jetstream.ConsumerConfig{AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, MaxDeliver: 1})
 		require.NoError(tb, err)
-		cc, err := c.Consume(func(m jetstream.Msg) {
-			_ = nc.PublishMsg(&nats.Msg{Subject: to, Reply: reply, Data: m.Data()}) // what is lost is missed
-		}, jetstream.PullMaxMessages(1000))
+		cc, err := c.Consume(take, jetstream.PullMaxMessages(1000))
 		require.NoError(tb, err)
 		tb.Cleanup(cc.Stop)
 	}
@@ -145,8 +145,23 @@ func forwardWay(tb testing.TB, w *world) *way {
 	target, second := stream(to, name+".over.>")
 	_, err := source.Subscribe(name+".stored", func(*nats.Msg) {})
 	require.NoError(tb, err)
-	pass(source, first, name+".over.x", name+".stored")
-	pass(target, second, name+".out.x", "")
+	var pack []byte
+	read(first, func(m jetstream.Msg) {
+		pack = append(binary.AppendUvarint(pack, uint64(len(m.Data()))), m.Data()...)
+		if meta, err := m.Metadata(); err == nil && meta.NumPending > 0 && len(pack)+len(m.Data()) < bridge.MaxPackBytes {
+			return
+		}
+		_ = source.PublishMsg(&nats.Msg{Subject: name + ".over.x", Reply: name + ".stored", Data: pack}) // what is lost is missed
+		pack = pack[:0]
+	})
+	read(second, func(m jetstream.Msg) {
+		for rest := m.Data(); len(rest) > 0; {
+			n, skip := binary.Uvarint(rest)
+			end := skip + int(n) //nolint:gosec // as written above
+			_ = target.Publish(name+".out.x", rest[skip:end])
+			rest = rest[end:]
+		}
+	})
 	return warm(newWay(tb, name, w.inside("FED", from), name+".in.x", w.inside("FED", to), name+".out.>"))
 }
 
