@@ -107,9 +107,7 @@ func (in *Inbox) settleDoubts(ctx context.Context, now time.Time) error {
 			}
 			in.metrics.again.Inc()
 			in.cfg.Log.Info("task given again, no plane had answered it", "task", a.id, "subject", a.subject)
-			if g := in.givens.byID[a.id]; g != nil {
-				g.times = d.times
-			}
+			in.givens.list.again(a.id, d.times)
 		} else {
 			in.vanished(d.w.seq)
 		}
@@ -150,15 +148,15 @@ func (in *Inbox) watchPlanes(now time.Time) {
 	if in.cfg.ReofferAfter == 0 {
 		return
 	}
-	for _, g := range in.givens.byID {
-		if now.Sub(g.at) >= in.cfg.ReofferAfter && g.times < in.cfg.ReofferTimes {
+	for _, g := range in.givens.list.those(now.Add(-in.cfg.ReofferAfter), func(string, *crowd) bool { return true }) {
+		if g.times < in.cfg.ReofferTimes {
 			in.doubtGiven(g, g.times+1)
 		}
 	}
 }
 
 func (in *Inbox) doubtGiven(g *given, times int) {
-	in.givens.remove(g.id)
+	in.givens.list.remove(g.id)
 	in.dirty = true
 	if l := in.lanes[g.subject]; l != nil {
 		l.written(g.seq)
@@ -170,23 +168,24 @@ func (in *Inbox) doubtGiven(g *given, times int) {
 // given who has gone since, and returns what is pending for all of them.
 func (in *Inbox) observe(subject string) (pending int) {
 	was := in.subscribed[subject]
-	is := make(map[uint64]bool, len(was))
+	is := make(map[uint64]bool, was.size())
 	for _, s := range in.cfg.Subscribers(subject) {
 		is[s.ID] = true
 		pending += s.Pending
 	}
-	if maps.Equal(was, is) {
+	if was == nil {
+		was = &crowd{}
+	}
+	if maps.Equal(was.ids, is) {
 		return pending
 	}
-	in.subscribed[subject] = is // a new one: the old one belongs to what was given
-	for id := range was {
+	in.subscribed[subject] = &crowd{is} // a new one: the old one belongs to what was given
+	for id := range was.ids {
 		if is[id] || !in.givens.answering[subject] {
 			continue
 		}
-		for _, g := range in.givens.byID {
-			if g.subject == subject && g.to[id] {
-				in.doubtGiven(g, g.times)
-			}
+		for _, g := range in.givens.list.those(time.Now(), func(of string, to *crowd) bool { return of == subject && to.has(id) }) {
+			in.doubtGiven(g, g.times)
 		}
 	}
 	return pending

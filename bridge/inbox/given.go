@@ -12,16 +12,20 @@ import (
 // answered. NATS does not say what a client has received, but Keptn's planes
 // answer a task with .started at once; so the answer is the proof.
 type given struct {
+	n       uint64 // its number among those that were given
 	seq     uint64
 	id      string
 	subject string
 	context string
 	at      time.Time
-	within  time.Duration   // how long its origin lets planes start, if it waits for this stamp alone
-	to      map[uint64]bool // who subscribed then
-	times   int             // that it was given again for want of an answer
-	gone    bool            // answered, or let go of
+	within  time.Duration // how long its origin lets planes start, if it waits for this stamp alone
+	to      *crowd        // who subscribed then
+	times   int           // that it was given again for want of an answer
 }
+
+// A crowd is who subscribes to a subject, by the ids of their connections. It does
+// not change.
+type crowd struct{ ids map[uint64]bool }
 
 // Bounds of what is remembered, and of the latest of it that is stored. A plane
 // that does not answer within the time is one that does not answer.
@@ -33,14 +37,13 @@ const (
 
 // givens are owned by run.
 type givens struct {
-	byID      map[string]*given
-	order     []*given        // oldest first; those that are gone are skipped
+	list      *givenList
 	answering map[string]bool // subjects whose planes are known to answer
 	letGo     map[string]bool // ids of tasks that this stamp has let go of
 }
 
 func newGivens(answering []string) *givens {
-	g := &givens{byID: map[string]*given{}, answering: map[string]bool{}, letGo: map[string]bool{}}
+	g := &givens{list: newGivenList(), answering: map[string]bool{}, letGo: map[string]bool{}}
 	for _, s := range answering {
 		g.answering[s] = true
 	}
@@ -53,15 +56,11 @@ func (in *Inbox) give(a arrival) {
 		return
 	}
 	delete(in.givens.letGo, a.id)
-	g := in.givens.byID[a.id]
-	if g == nil {
-		g = &given{seq: a.seq, id: a.id, subject: a.subject, context: a.context}
-		bridge.Detach(&g.id, &g.context)
-		in.givens.byID[g.id] = g
-		in.givens.order = append(in.givens.order, g)
-	}
-	g.at, g.to, g.within = time.Now(), in.subscribed[a.subject], a.within
-	in.givens.trim(g.at)
+	now := time.Now()
+	in.givens.list.put(&given{
+		seq: a.seq, id: a.id, subject: a.subject, context: a.context, at: now, to: in.subscribed[a.subject], within: a.within,
+	})
+	in.givens.list.trim(now)
 }
 
 // release forgets a task that this stamp lets go of, but not that it did.
@@ -69,32 +68,8 @@ func (gs *givens) release(id string) {
 	if len(gs.letGo) >= maxGiven {
 		clear(gs.letGo) // their origins have heard of it long since
 	}
-	gs.remove(id)
+	gs.list.remove(id)
 	gs.letGo[id] = true
-}
-
-func (gs *givens) remove(id string) {
-	if g := gs.byID[id]; g != nil {
-		g.gone = true
-		delete(gs.byID, id)
-	}
-}
-
-// trim forgets the oldest beyond the bounds.
-func (gs *givens) trim(now time.Time) {
-	if len(gs.order) > 2*len(gs.byID)+maxGiven { // one that is never answered keeps those that are
-		gs.order = slices.DeleteFunc(gs.order, func(g *given) bool { return g.gone })
-	}
-	for len(gs.order) > 0 {
-		g := gs.order[0]
-		if !g.gone && len(gs.byID) <= maxGiven && now.Sub(g.at) < givenFor {
-			return
-		}
-		if !g.gone {
-			gs.remove(g.id)
-		}
-		gs.order = gs.order[1:]
-	}
 }
 
 // seqs returns the latest that are not answered, and all that are in doubt, as
@@ -102,18 +77,12 @@ func (gs *givens) trim(now time.Time) {
 // nothing, and whoever takes over would read thousands of them in vain. It is asked with every progress, and looks at some
 // thousands where planes do not answer.
 func (gs *givens) seqs(doubts map[string]*doubt) [][2]uint64 {
-	seqs := make([]uint64, 0, min(storedGiven, len(gs.byID))+len(doubts))
+	seqs := make([]uint64, 0, min(storedGiven, gs.list.len())+len(doubts))
 	for _, d := range doubts {
 		seqs = append(seqs, d.w.seq)
 	}
-	for i, n := len(gs.order)-1, 0; len(gs.answering) > 0 && i >= 0 && n < storedGiven; i-- {
-		g := gs.order[i]
-		if g.gone {
-			continue
-		}
-		if n++; gs.answering[g.subject] {
-			seqs = append(seqs, g.seq)
-		}
+	if len(gs.answering) > 0 {
+		seqs = gs.list.latest(seqs, storedGiven, gs.answering)
 	}
 	slices.Reverse(seqs) // mostly they are in order then
 	return ranges(seqs)
@@ -156,14 +125,14 @@ func (in *Inbox) answered(id string) {
 		in.fresh = append(in.fresh, d.w.seq)
 	}
 	delete(in.givens.letGo, id)
-	g := in.givens.byID[id]
+	g := in.givens.list.get(id)
 	if g == nil {
 		if endOf(in.seen.seq) < in.suspectsTo && len(in.early) < maxGiven {
 			in.early[id] = true // its task comes by the stream yet, and would be in doubt
 		}
 		return
 	}
-	in.givens.remove(id)
+	in.givens.list.remove(id)
 	in.givens.answering[g.subject] = true
 	in.dirty = true
 	if l := in.lanes[g.subject]; l != nil && l.written(g.seq) {

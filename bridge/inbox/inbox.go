@@ -67,7 +67,7 @@ type Inbox struct {
 	freed      []string // contexts that may go on
 	givens     *givens
 	doubts     map[string]*doubt          // by id
-	subscribed map[string]map[uint64]bool // subscribers at the last look, by subject
+	subscribed map[string]*crowd // subscribers at the last look, by subject
 	suspects   map[string]int             // how many more arrivals of a subject may have been published before; nil: none
 	suspectsTo place                      // the last of RW_IN that may
 	passed     []place                    // published, no tasks, and not noted yet
@@ -122,7 +122,7 @@ func (in *Inbox) reset() {
 	in.lanes, in.slow, in.eager = map[string]*lane{}, map[string]bool{}, false
 	in.busy, in.behind = map[string]int{}, map[string][]*waiter{}
 	in.nBehind, in.freed = 0, nil
-	in.doubts, in.subscribed = map[string]*doubt{}, map[string]map[uint64]bool{}
+	in.doubts, in.subscribed = map[string]*doubt{}, map[string]*crowd{}
 	in.early = map[string]bool{}
 	in.mu.Lock()
 	defer in.mu.Unlock()

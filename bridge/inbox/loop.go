@@ -75,7 +75,7 @@ func (in *Inbox) lookAgain() time.Duration {
 
 // idle reports whether nothing waits, and nobody has a task to answer.
 func (in *Inbox) idle() bool {
-	return in.waiting.n() == 0 && in.nBehind == 0 && len(in.doubts) == 0 && len(in.givens.byID) == 0 &&
+	return in.waiting.n() == 0 && in.nBehind == 0 && len(in.doubts) == 0 && in.givens.list.len() == 0 &&
 		len(in.claims.waiting) == 0 && len(in.claims.without) == 0 && !in.stale
 }
 

@@ -85,12 +85,12 @@ func (in *Inbox) LetGo(ctx context.Context, triggered string) bool {
 		if can = in.givens.letGo[triggered]; can {
 			return // the word of it was lost
 		}
-		g := in.givens.byID[triggered]
+		g := in.givens.list.get(triggered)
 		if g == nil || in.lanes[g.subject] != nil || time.Since(g.at) < g.within {
 			return // its planes have as long as they would have had at once
 		}
 		in.observe(g.subject)
-		if in.givens.byID[triggered] != g { // a plane that had it has gone
+		if now := in.givens.list.get(triggered); now == nil || now.n != g.n { // a plane that had it has gone
 			return
 		}
 		if err := in.withdraw(ctx, triggered); err != nil {

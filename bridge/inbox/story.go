@@ -42,7 +42,7 @@ func (in *Inbox) noteDelivered(a *arrival) {
 	if in.cfg.Journal == nil {
 		return
 	}
-	m := bridge.Moment{Step: bridge.StepDelivered, About: a.about(), Peer: a.from, N: len(in.subscribed[a.subject])}
+	m := bridge.Moment{Step: bridge.StepDelivered, About: a.about(), Peer: a.from, N: in.subscribed[a.subject].size()}
 	if a.again {
 		m.Step = bridge.StepReoffered
 	}

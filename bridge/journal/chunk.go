@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/ringway/ringway/bridge"
@@ -35,12 +36,16 @@ const (
 	maxName   = 255 // a name is cut there, in bytes
 	maxDetail = 400 // the same of what is for people
 	maxTried  = 32  // lines
+	// maxTargets bounds the stamps that a step names: there may be more in a
+	// federation than anybody would read of.
+	maxTargets = 300
 	// maxText is how much text a chunk may have room for when it is used again:
 	// one that was full of long names does not keep all of that.
 	maxText = 512 << 10
 )
 
-// A row is one step. Its texts are in the chunk, so that it has few pointers.
+// A row is one step. Its texts are in the chunk, so that it has no pointers: the
+// garbage collector need not look at a journal.
 type row struct {
 	at, until    int64 // Unix nanoseconds; until 0: not known
 	about, text  uint32
@@ -50,8 +55,8 @@ type row struct {
 	detail       uint16
 	n, of        int32
 	next         [indexes]uint16 // the one before with the same hash, from 1
-	tried        []string
-	targets      []bridge.Target
+	tried        uint8           // lines
+	targets      uint16
 }
 
 // A chunk is a part of a journal that is used again as a whole. It has an index
@@ -77,7 +82,6 @@ func newChunk(n int) *chunk {
 
 // reset empties c.
 func (c *chunk) reset(base uint64) {
-	clear(c.rows) // lets go of what it holds on to
 	c.base, c.rows, c.text = base, c.rows[:0], c.text[:0]
 	if cap(c.text) > maxText {
 		c.text = nil
@@ -92,7 +96,7 @@ func (c *chunk) full() bool { return len(c.rows) == cap(c.rows) }
 // add puts in one step. hashes are those of the names that it is found by; 0 is
 // of an empty one.
 func (c *chunk) add(m *bridge.Moment, at int64, step uint8, hashes [indexes]uint64, before earlier) {
-	c.rows = append(c.rows, row{at: at, step: step, n: int32(m.N), of: int32(m.Of), tried: tried(m.Tried), targets: m.Targets}) //nolint:gosec // small counts
+	c.rows = append(c.rows, row{at: at, step: step, n: int32(m.N), of: int32(m.Of)}) //nolint:gosec // small counts
 	r := &c.rows[len(c.rows)-1]
 	if !m.Until.IsZero() {
 		r.until = m.Until.UnixNano()
@@ -104,6 +108,7 @@ func (c *chunk) add(m *bridge.Moment, at int64, step uint8, hashes [indexes]uint
 	detail := clip(m.Detail, maxDetail)
 	r.detail = uint16(len(detail)) //nolint:gosec // clipped
 	c.text = append(c.text, detail...)
+	c.lists(r, m)
 	for i, h := range hashes {
 		if h == 0 {
 			continue
@@ -190,21 +195,41 @@ func (c *chunk) put(s string) uint8 {
 
 func clip(s string, n int) string { return s[:min(len(s), n)] }
 
-// tried returns lines that may be kept as they are.
-func tried(lines []string) []string {
-	fits := len(lines) <= maxTried
-	for _, l := range lines {
-		fits = fits && len(l) <= maxDetail
+// lists stores the lines and the targets of a step, each text with its length
+// before it.
+func (c *chunk) lists(r *row, m *bridge.Moment) {
+	for _, line := range m.Tried[:min(len(m.Tried), maxTried)] {
+		line = clip(line, maxDetail)
+		c.text = append(binary.LittleEndian.AppendUint16(c.text, uint16(len(line))), line...) //nolint:gosec // clipped
+		r.tried++
 	}
-	if fits {
-		return lines
+	for _, t := range m.Targets[:min(len(m.Targets), maxTargets)] {
+		for _, s := range [...]string{string(t.Stamp), t.Rule} {
+			s = clip(s, maxName)
+			c.text = append(append(c.text, uint8(len(s))), s...) //nolint:gosec // clipped
+		}
+		r.targets++
 	}
-	out := make([]string, 0, maxTried)
-	for _, l := range lines[:min(len(lines), maxTried)] {
-		// A part of a string keeps all of it.
-		out = append(out, string(append([]byte(nil), clip(l, maxDetail)...)))
+}
+
+// listsAt reads what lists has stored at a place.
+func (c *chunk) listsAt(r *row, at int) (tried []string, targets []Target) {
+	for range r.tried {
+		n := int(binary.LittleEndian.Uint16(c.text[at:]))
+		tried = append(tried, string(c.text[at+2:at+2+n]))
+		at += 2 + n
 	}
-	return out
+	name := func() string {
+		n := int(c.text[at])
+		s := string(c.text[at+1 : at+1+n])
+		at += 1 + n
+		return s
+	}
+	for range r.targets {
+		stamp := name()
+		targets = append(targets, Target{Stamp: topology.StampID(stamp), Rule: name()})
+	}
+	return tried, targets
 }
 
 // nameOf returns one of a row's names, as a part of the text.
@@ -230,7 +255,7 @@ func (c *chunk) collect(out []int, index int, hash uint64, name string) []int {
 func (c *chunk) entry(i int) Entry {
 	r := &c.rows[i]
 	e := Entry{
-		Time: time.Unix(0, r.at).UTC(), Step: steps[r.step], N: int(r.n), Of: int(r.of), Tried: r.tried,
+		Time: time.Unix(0, r.at).UTC(), Step: steps[r.step], N: int(r.n), Of: int(r.of),
 		ID: string(c.nameOf(r, nameID)), Type: string(c.nameOf(r, nameType)),
 		Context: string(c.nameOf(r, nameContext)), Triggered: string(c.nameOf(r, nameTriggered)),
 		Project: string(c.nameOf(r, nameProject)), Stage: string(c.nameOf(r, nameStage)),
@@ -246,8 +271,6 @@ func (c *chunk) entry(i int) Entry {
 	e.Reason = bridge.Reason(c.text[at : at+int(r.reason)])
 	at += int(r.reason)
 	e.Detail = string(c.text[at : at+int(r.detail)])
-	for _, t := range r.targets {
-		e.Targets = append(e.Targets, Target{Stamp: t.Stamp, Rule: t.Rule})
-	}
+	e.Tried, e.Targets = c.listsAt(r, at+int(r.detail))
 	return e
 }

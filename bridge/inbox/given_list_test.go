@@ -1,0 +1,99 @@
+package inbox
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestGivenList: it does what a slice would do, whatever the hashes of the ids are.
+func TestGivenList(t *testing.T) {
+	t.Parallel()
+	for name, hash := range map[string]func(string) uint64{
+		"as it is":       nil,
+		"many are equal": func(id string) uint64 { return uint64(id[len(id)-1] % 3) },
+		"all are equal":  func(string) uint64 { return 7 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newGivenList()
+			if hash != nil {
+				l.hash = hash
+			}
+			random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+			crowds := []*crowd{nil, {ids: map[uint64]bool{1: true}}, {ids: map[uint64]bool{2: true}}}
+			var want []*given
+			start := time.Now()
+			of := func(id string) int { return slices.IndexFunc(want, func(g *given) bool { return g.id == id }) }
+			for i := range 8000 {
+				id := fmt.Sprint("id-", random.IntN(5000))
+				switch at := of(id); {
+				case at >= 0 && random.IntN(2) == 0:
+					l.remove(id)
+					want = slices.Delete(want, at, at+1)
+				case at >= 0:
+					want[at].at, want[at].to, want[at].times = start.Add(time.Duration(i)), crowds[i%3], i
+					l.put(want[at])
+					l.again(id, i)
+				default:
+					g := &given{
+						n: l.next, seq: uint64(i), id: id, subject: fmt.Sprint("s", i%4), context: fmt.Sprint("c", i), //nolint:gosec // not negative
+						at: start.Add(time.Duration(i)), within: time.Duration(i), to: crowds[i%3],
+					}
+					l.put(g)
+					want = append(want, g)
+				}
+				l.remove("nobody")
+				require.Equal(t, len(want), l.len())
+			}
+			all := l.those(start.Add(time.Hour), func(string, *crowd) bool { return true })
+			require.Len(t, all, len(want))
+			for i, g := range all {
+				require.Equal(t, want[i].at.Sub(start), g.at.Sub(start))
+				g.at, want[i].at = time.Time{}, time.Time{}
+				require.Equal(t, want[i], g)
+				got := l.get(g.id)
+				got.at = time.Time{}
+				require.Equal(t, g, got)
+			}
+			require.Nil(t, l.get("nobody"))
+			var late []uint64
+			for i := len(want) - 1; i >= max(0, len(want)-100); i-- {
+				if want[i].subject == "s1" {
+					late = append(late, want[i].seq)
+				}
+			}
+			require.Equal(t, late, l.latest(nil, 100, map[string]bool{"s1": true}))
+
+			l.trim(start.Add(givenFor + 4000))
+			require.Len(t, l.those(start.Add(time.Hour), func(string, *crowd) bool { return true }), l.len())
+			l.trim(start.Add(2 * givenFor))
+			require.Zero(t, l.len())
+			require.Empty(t, l.at)
+			require.Empty(t, l.others)
+		})
+	}
+}
+
+// TestGivenListIsBounded: the oldest go first.
+func TestGivenListIsBounded(t *testing.T) {
+	t.Parallel()
+	l := newGivenList()
+	now := time.Now()
+	for i := range maxGiven + 5000 {
+		l.put(&given{id: fmt.Sprint(i), at: now, seq: uint64(i)}) //nolint:gosec // not negative
+		l.trim(now)
+	}
+	require.Equal(t, maxGiven, l.len())
+	require.Nil(t, l.get("4999"))
+	require.EqualValues(t, 5000, l.get("5000").seq)
+	require.LessOrEqual(t, len(l.blocks), maxGiven/blockSize+2)
+	for i := range maxGiven + 5000 {
+		l.remove(fmt.Sprint(i))
+	}
+	require.LessOrEqual(t, len(l.blocks), 1)
+}
