@@ -63,7 +63,7 @@ func (in *Inbox) meetOne(ctx context.Context, a arrival, stored time.Time) error
 		return nil
 	}
 	crash.At(crash.InboxArrived)
-	in.metrics.received.WithLabelValues(string(a.from)).Inc()
+	in.metrics.of(a.from).received.Inc()
 	// First whether it is what it says: a stamp that knows the id of an event could
 	// have it dropped as a repetition of something else.
 	e, why := in.accept(a)

@@ -1,8 +1,12 @@
 package inbox
 
 import (
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/ringway/ringway/topology"
 )
 
 type metrics struct {
@@ -17,12 +21,35 @@ type metrics struct {
 	doubtful     prometheus.Gauge
 	again        prometheus.Counter
 	delay        *prometheus.HistogramVec
+
+	senders map[topology.StampID]*sender // owned by run
+}
+
+// A sender is what is counted for each event of one stamp: finding it by its label
+// costs more than counting.
+type sender struct {
+	received, delivered prometheus.Counter
+	delay               prometheus.Observer
+}
+
+// of returns what is counted for a stamp.
+func (m *metrics) of(stamp topology.StampID) *sender {
+	s := m.senders[stamp]
+	if s == nil {
+		from := strings.Clone(string(stamp)) // it may be part of a subject
+		s = &sender{
+			received: m.received.WithLabelValues(from), delivered: m.delivered.WithLabelValues(from), delay: m.delay.WithLabelValues(from),
+		}
+		m.senders[topology.StampID(from)] = s
+	}
+	return s
 }
 
 // newMetrics registers with r. A nil r makes metrics that nobody sees.
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
 	return &metrics{
+		senders: map[topology.StampID]*sender{},
 		received: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "ringway_events_received_total",
 			Help: "Events from another stamp that were stored here.",

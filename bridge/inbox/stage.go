@@ -109,9 +109,10 @@ func (in *Inbox) publish(a arrival) error {
 	}
 	in.give(a)
 	in.noteDelivered(&a)
-	in.metrics.delivered.WithLabelValues(string(a.from)).Inc()
+	of := in.metrics.of(a.from)
+	of.delivered.Inc()
 	if !a.captured.IsZero() {
-		in.metrics.delay.WithLabelValues(string(a.from)).Observe(max(0, time.Since(a.captured).Seconds()))
+		of.delay.Observe(max(0, time.Since(a.captured).Seconds()))
 	}
 	return nil
 }
