@@ -123,7 +123,7 @@ func New(cfg Config) (*Tasks, error) {
 	}
 	return &Tasks{
 		cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), stirred: make(chan struct{}, 1), noteWake: make(chan struct{}, 1),
-		over: map[string]struct{}{},
+		over: map[string]struct{}{}, asleep: newSleepers(),
 	}, nil
 }
 
