@@ -36,9 +36,9 @@ const (
 	maxName   = 255 // a name is cut there, in bytes
 	maxDetail = 400 // the same of what is for people
 	maxTried  = 32  // lines
-	// maxTargets bounds the stamps that a step names: there may be more in a
-	// federation than anybody would read of.
-	maxTargets = 300
+	// maxTargets bounds the stamps that a step names. A topology has no more; a step
+	// is found by each of them.
+	maxTargets = 2000
 	// maxText is how much text a chunk may have room for when it is used again:
 	// one that was full of long names does not keep all of that.
 	maxText = 512 << 10

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ringway/ringway/bridge"
 	"github.com/ringway/ringway/bridge/journal"
+	"github.com/ringway/ringway/topology"
 )
 
 const deployment = "sh.keptn.event.deployment.triggered"
@@ -231,4 +232,20 @@ func BenchmarkAbout(b *testing.B) {
 	for b.Loop() {
 		j.About(fmt.Sprintf("id-%d", 2*journal.DefaultSize-10), 10)
 	}
+}
+
+// TestAllTargetsAreTold: a step is found by each stamp that it has to do with, and
+// counts them right, also in a large federation.
+func TestAllTargetsAreTold(t *testing.T) {
+	t.Parallel()
+	j := journal.New("cp", "", 100)
+	m := bridge.Moment{Step: bridge.StepRouted, About: bridge.About{ID: "x", Type: "t"}}
+	for i := range 450 {
+		m.Targets = append(m.Targets, bridge.Target{Stamp: topology.StampID(fmt.Sprint("s-", i)), Rule: "r"})
+	}
+	j.Note(m)
+	all, _ := j.About("x", 10)
+	require.Len(t, all, 1)
+	require.Equal(t, "cp → 450 stamps", all[0].Where)
+	require.True(t, all[0].Involves("s-449"))
 }
