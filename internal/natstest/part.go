@@ -31,9 +31,14 @@ func Run(t testing.TB, run func(ctx context.Context, ready func()) error) *Part 
 	select {
 	case <-ready:
 	case err := <-p.done:
-		cancel()
-		require.NoError(t, err)
-		require.Fail(t, "it ended before it was ready")
+		select {
+		case <-ready: // that it has ended is for Stop or Ended to say
+			p.done <- err
+		default:
+			cancel()
+			require.NoError(t, err)
+			require.Fail(t, "it ended before it was ready")
+		}
 	}
 	t.Cleanup(p.Stop)
 	return p
