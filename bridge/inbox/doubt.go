@@ -148,10 +148,9 @@ func (in *Inbox) watchPlanes(now time.Time) {
 	if in.cfg.ReofferAfter == 0 {
 		return
 	}
-	for _, g := range in.givens.list.those(now.Add(-in.cfg.ReofferAfter), func(string, *crowd) bool { return true }) {
-		if g.times < in.cfg.ReofferTimes {
-			in.doubtGiven(g, g.times+1)
-		}
+	again := func(_ string, _ *crowd, times int) bool { return times < in.cfg.ReofferTimes }
+	for _, g := range in.givens.list.those(now.Add(-in.cfg.ReofferAfter), again) {
+		in.doubtGiven(g, g.times+1)
 	}
 }
 
@@ -184,7 +183,8 @@ func (in *Inbox) observe(subject string) (pending int) {
 		if is[id] || !in.givens.answering[subject] {
 			continue
 		}
-		for _, g := range in.givens.list.those(time.Now(), func(of string, to *crowd) bool { return of == subject && to.has(id) }) {
+		had := func(of string, to *crowd, _ int) bool { return of == subject && to.has(id) }
+		for _, g := range in.givens.list.those(time.Now(), had) {
 			in.doubtGiven(g, g.times)
 		}
 	}

@@ -2,11 +2,16 @@ package inbox
 
 import (
 	"hash/maphash"
+	"slices"
 	"time"
 )
 
 // blockSize is how many tasks are in one block.
 const blockSize = 1024
+
+// maxCrowds is of how many crowds a block knows at most: each is compared with a new
+// one. It is more than there are tasks.
+const maxCrowds = 4 * blockSize
 
 // A givenList is the tasks that were given and not answered, in order. There may be
 // very many, so they have no pointers for the garbage collector to follow: each is
@@ -22,10 +27,12 @@ type givenList struct {
 	oldest, newest *givenBlock            // of them; each has those beside it
 }
 
-// A givenBlock is blockSize tasks in a row. It goes when none of them is left.
+// A givenBlock is blockSize tasks in a row. It shrinks when few of them are left, and
+// goes when none is.
 type givenBlock struct {
 	nr       uint64
-	rows     []givenRow
+	made     int        // rows that there ever were
+	rows     []givenRow // in order; all of them until it has shrunk
 	text     []byte
 	subjects []string
 	crowds   []*crowd
@@ -41,6 +48,7 @@ type givenRow struct {
 	text        uint32 // where id and context are
 	id, context uint32 // how long they are
 	subject, to uint16 // which of the block's
+	nr          uint16 // in the block
 	times       int32
 	gone        bool
 }
@@ -57,9 +65,15 @@ func (l *givenList) len() int { return len(l.at) + len(l.others) }
 
 // row returns a task that is left.
 func (l *givenList) row(n uint64) (*givenBlock, *givenRow) {
-	b := l.blocks[n/blockSize]
-	return b, &b.rows[n%blockSize]
+	b, nr := l.blocks[n/blockSize], int(n%blockSize) //nolint:gosec // less than blockSize
+	if len(b.rows) == b.made {
+		return b, &b.rows[nr]
+	}
+	i, _ := slices.BinarySearchFunc(b.rows, nr, func(r givenRow, nr int) int { return int(r.nr) - nr })
+	return b, &b.rows[i]
 }
+
+func (b *givenBlock) number(r *givenRow) uint64 { return b.nr*blockSize + uint64(r.nr) }
 
 func (b *givenBlock) idOf(r *givenRow) []byte { return b.text[r.text : r.text+r.id] }
 
@@ -109,8 +123,9 @@ func (l *givenList) put(g *given) {
 		b := l.block(n / blockSize)
 		b.rows = append(b.rows, givenRow{
 			seq: g.seq, text: uint32(len(b.text)), id: uint32(len(g.id)), context: uint32(len(g.context)), //nolint:gosec // of what NATS takes in a message
-			subject: b.subject(g.subject),
+			subject: b.subject(g.subject), nr: uint16(n % blockSize), //nolint:gosec // less than blockSize
 		})
+		b.made++
 		b.text = append(append(b.text, g.id...), g.context...)
 		b.left++
 	}
@@ -167,7 +182,7 @@ func (b *givenBlock) crowd(c *crowd) uint16 {
 			return uint16(i) //nolint:gosec // see below
 		}
 	}
-	if len(b.crowds) == 1<<16 {
+	if len(b.crowds) == maxCrowds {
 		b.compactCrowds()
 	}
 	b.crowds = append(b.crowds, c)
@@ -198,23 +213,49 @@ func (l *givenList) remove(id string) {
 	}
 	b, r := l.row(n)
 	r.gone = true
-	if b.left--; b.left == 0 && len(b.rows) == blockSize {
+	switch b.left--; {
+	case b.made < blockSize:
+	case b.left == 0:
 		l.drop(b)
+	case b.left <= len(b.rows)/4:
+		b.shrink()
 	}
+}
+
+// shrink lets go of what the tasks have used that are gone: one that is never answered
+// would keep it for all that were given with it.
+func (b *givenBlock) shrink() {
+	rows, text := make([]givenRow, 0, b.left), 0
+	for i := range b.rows {
+		if r := &b.rows[i]; !r.gone {
+			rows = append(rows, *r)
+			text += int(r.id + r.context)
+		}
+	}
+	was := b.text
+	b.rows, b.text, b.head = rows, make([]byte, 0, text), 0
+	for i := range b.rows {
+		r := &b.rows[i]
+		of := was[r.text:][:r.id+r.context]
+		r.text = uint32(len(b.text)) //nolint:gosec // it was longer
+		b.text = append(b.text, of...)
+	}
+	b.compactCrowds()
 }
 
 // trim forgets the oldest beyond the bounds.
 func (l *givenList) trim(now time.Time) {
 	for b := l.oldest; b != nil; b = b.newer {
-		for ; b.head < len(b.rows); b.head++ {
+		for b.head < len(b.rows) {
 			r := &b.rows[b.head]
 			if r.gone {
+				b.head++
 				continue
 			}
 			if l.len() <= maxGiven && now.Sub(l.began)-r.at < givenFor {
 				return
 			}
-			l.remove(string(b.idOf(r)))
+			l.remove(string(b.idOf(r))) // which may move the others
 		}
 	}
 }
@@ -249,12 +290,12 @@ func (l *givenList) latest(seqs []uint64, n int, of map[string]bool) []uint64 {
 
 // those returns the tasks that were given before a time and that f is true of,
 // oldest first.
-func (l *givenList) those(before time.Time, f func(subject string, to *crowd) bool) (out []*given) {
+func (l *givenList) those(before time.Time, f func(subject string, to *crowd, times int) bool) (out []*given) {
 	for b := l.oldest; b != nil; b = b.newer {
 		for i := range b.rows {
 			r := &b.rows[i]
-			if !r.gone && !l.began.Add(r.at).After(before) && f(b.subjects[r.subject], b.crowds[r.to]) {
-				out = append(out, l.task(b.nr*blockSize+uint64(i), b, r)) //nolint:gosec // not negative
+			if !r.gone && !l.began.Add(r.at).After(before) && f(b.subjects[r.subject], b.crowds[r.to], int(r.times)) {
+				out = append(out, l.task(b.number(r), b, r))
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func TestGivenList(t *testing.T) {
 				l.remove("nobody")
 				require.Equal(t, len(want), l.len())
 			}
-			all := l.those(start.Add(time.Hour), func(string, *crowd) bool { return true })
+			all := l.those(start.Add(time.Hour), func(string, *crowd, int) bool { return true })
 			require.Len(t, all, len(want))
 			for i, g := range all {
 				require.Equal(t, want[i].at.Sub(start), g.at.Sub(start))
@@ -70,7 +71,7 @@ func TestGivenList(t *testing.T) {
 			require.Equal(t, late, l.latest(nil, 100, map[string]bool{"s1": true}))
 
 			l.trim(start.Add(givenFor + 4000))
-			require.Len(t, l.those(start.Add(time.Hour), func(string, *crowd) bool { return true }), l.len())
+			require.Len(t, l.those(start.Add(time.Hour), func(string, *crowd, int) bool { return true }), l.len())
 			l.trim(start.Add(2 * givenFor))
 			require.Zero(t, l.len())
 			require.Empty(t, l.at)
@@ -96,4 +97,58 @@ func TestGivenListIsBounded(t *testing.T) {
 		l.remove(fmt.Sprint(i))
 	}
 	require.LessOrEqual(t, len(l.blocks), 1)
+}
+
+// TestGivenListLetsGoOfWhatWasAnswered: a few tasks that nobody answers do not keep
+// the memory of the many beside them, nor have them looked at again and again.
+func TestGivenListLetsGoOfWhatWasAnswered(t *testing.T) {
+	t.Parallel()
+	l := newGivenList()
+	now := time.Now()
+	const blocks = 40
+	long := strings.Repeat("x", 1000)
+	for i := range blocks * blockSize {
+		id := fmt.Sprint(i, long)
+		l.put(&given{id: id, context: "c", subject: "s", at: now, seq: uint64(i)}) //nolint:gosec // not negative
+		if i%blockSize != 7 {
+			l.remove(id)
+		}
+		l.trim(now)
+	}
+	require.Equal(t, blocks, l.len())
+	rows, text := 0, 0
+	for b := l.oldest; b != nil; b = b.newer {
+		rows += cap(b.rows)
+		text += cap(b.text)
+	}
+	require.Less(t, rows, 4*blockSize)
+	require.Less(t, text, 4*blockSize*len(long))
+
+	for i, g := range l.those(now, func(string, *crowd, int) bool { return true }) { // they are what they were
+		n := i*blockSize + 7
+		require.EqualValues(t, n, g.n)
+		require.EqualValues(t, n, g.seq)
+		require.Equal(t, fmt.Sprint(n, long), g.id)
+		require.Equal(t, g, l.get(g.id))
+	}
+	l.trim(now.Add(2 * givenFor))
+	require.Zero(t, l.len())
+	require.Empty(t, l.blocks)
+}
+
+// TestGivenListCrowdsOverflow: more crowds than a block keeps.
+func TestGivenListCrowdsOverflow(t *testing.T) {
+	t.Parallel()
+	l := newGivenList()
+	now := time.Now()
+	old := &crowd{ids: map[uint64]bool{9: true}}
+	l.put(&given{id: "old", at: now, to: old})
+	for i := range 2*maxCrowds + 10 {
+		c := &crowd{}
+		l.put(&given{id: "again", at: now, to: c})
+		if i%maxCrowds > maxCrowds-10 || i%maxCrowds < 10 {
+			require.Same(t, c, l.get("again").to)
+			require.Same(t, old, l.get("old").to)
+		}
+	}
 }
