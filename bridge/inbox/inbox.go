@@ -66,12 +66,12 @@ type Inbox struct {
 	nBehind    int
 	freed      []string // contexts that may go on
 	givens     *givens
-	doubts     map[string]*doubt          // by id
+	doubts     map[string]*doubt // by id
 	subscribed map[string]*crowd // subscribers at the last look, by subject
-	suspects   map[string]int             // how many more arrivals of a subject may have been published before; nil: none
-	suspectsTo place                      // the last of RW_IN that may
-	passed     []place                    // published, no tasks, and not noted yet
-	early      map[string]bool            // answered, and not read again since the start
+	suspects   map[string]int    // how many more arrivals of a subject may have been published before; nil: none
+	suspectsTo place             // the last of RW_IN that may
+	passed     []place           // published, no tasks, and not noted yet
+	early      map[string]bool   // answered, and not read again since the start
 	lookedAt   time.Time
 	seen       delivery
 }

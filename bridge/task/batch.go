@@ -47,7 +47,7 @@ func (b *batch) add(text []byte) {
 		sep = '['
 	}
 	b.body = append(append(b.body, sep), text...)
-	n := uint32(len(b.body)) //nolint:gosec // maxBatchBytes and one task, of at most what NATS takes
+	n := uint32(len(b.body))                                            //nolint:gosec // maxBatchBytes and one task, of at most what NATS takes
 	b.items = append(b.items, item{from: n - uint32(len(text)), to: n}) //nolint:gosec // the same
 }
 
