@@ -12,24 +12,18 @@ func (sc *scanner) value(depth int) error {
 	s, i, outer := sc.s, sc.i, depth
 	var end byte // of what the value lies in
 	for {
-		c := byte(0)
-		if i < len(s) {
-			c = s[i]
-		}
-		switch c {
+		sc.i = i
+		switch c := sc.peek(); c {
 		case '"':
-			to := plain(s, i+1)
-			if to < len(s) && s[to] == '"' {
+			if to := plain(s, i+1); to < len(s) && s[to] == '"' {
 				i = to + 1
 				break
 			}
-			sc.i = i
 			if err := sc.skipString(); err != nil {
 				return err
 			}
 			i = sc.i
 		case '{', '[':
-			sc.i = i
 			opened, err := sc.open(depth, c+2) // in ASCII, } is { + 2 and ] is [ + 2
 			if err != nil {
 				return err
@@ -40,18 +34,11 @@ func (sc *scanner) value(depth int) error {
 				depth++
 				continue
 			}
-		case '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			for i++; i < len(s) && s[i]-'0' <= 9; i++ {
-			}
-			if i == len(s) || s[i] != ',' && s[i] != '}' && s[i] != ']' {
-				sc.i = i
-				if err := sc.fraction(); err != nil {
-					return err
-				}
-				i = sc.i
-			}
 		default:
-			sc.i = i
+			if to := integer(s, i); to > 0 {
+				i = to
+				break
+			}
 			if err := sc.scalar(c); err != nil {
 				return err
 			}
@@ -108,6 +95,20 @@ func key(s string, i int) int {
 		return 0
 	}
 	return i + 2
+}
+
+// integer returns where a number ends that begins at i and is nothing but digits,
+// and 0 where there is none.
+func integer(s string, i int) int {
+	if i >= len(s) || s[i]-'1' > 8 {
+		return 0
+	}
+	for i++; i < len(s) && s[i]-'0' <= 9; i++ {
+	}
+	if i == len(s) || s[i] != ',' && s[i] != '}' && s[i] != ']' {
+		return 0
+	}
+	return i
 }
 
 // scalar reads a value that begins with c and is no string, object or array.
@@ -202,11 +203,6 @@ func (sc *scanner) number() error {
 	} else if !sc.digits() {
 		return sc.fail("not a number")
 	}
-	return sc.fraction()
-}
-
-// fraction reads what may follow the integer of a number.
-func (sc *scanner) fraction() error {
 	if sc.peek() == '.' {
 		sc.i++
 		if !sc.digits() {

@@ -9,6 +9,9 @@ import (
 // blockSize is how many tasks are in one block.
 const blockSize = 1024
 
+// maxBlockText is how much text a block may have, in bytes, when one more is added.
+const maxBlockText = 1 << 20
+
 // maxCrowds is of how many crowds a block knows at most: each is compared with a new
 // one. It is more than there are tasks.
 const maxCrowds = 4 * blockSize
@@ -113,8 +116,7 @@ func (l *givenList) task(n uint64, b *givenBlock, r *givenRow) *given {
 func (l *givenList) put(g *given) {
 	n, ok, clash := l.find(g.id)
 	if !ok {
-		n = l.next
-		l.next++
+		n = l.nextNumber()
 		if clash {
 			l.others[string([]byte(g.id))] = n // it may be part of a body
 		} else {
@@ -131,6 +133,21 @@ func (l *givenList) put(g *given) {
 	}
 	b, r := l.row(n)
 	r.at, r.within, r.to = g.at.Sub(l.began), g.within, b.crowd(g.to)
+}
+
+// nextNumber returns the number of a new task. A block with very long texts is full
+// before it has all of its tasks.
+func (l *givenList) nextNumber() uint64 {
+	n := l.next
+	if b := l.blocks[n/blockSize]; b != nil && len(b.text) > maxBlockText {
+		b.made = blockSize
+		if b.left == 0 {
+			l.drop(b)
+		}
+		n = (b.nr + 1) * blockSize
+	}
+	l.next = n + 1
+	return n
 }
 
 // block returns a block, which is made if it is not there.

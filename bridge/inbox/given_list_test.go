@@ -152,3 +152,32 @@ func TestGivenListCrowdsOverflow(t *testing.T) {
 		}
 	}
 }
+
+// TestGivenListOfLongTexts: a block of them has fewer tasks.
+func TestGivenListOfLongTexts(t *testing.T) {
+	t.Parallel()
+	l := newGivenList()
+	now := time.Now()
+	const n = 200
+	id := func(i int) string { return fmt.Sprintf("%d%s", i, strings.Repeat("x", 64<<10)) }
+	for i := range n {
+		l.put(&given{id: id(i), at: now, seq: uint64(i)}) //nolint:gosec // not negative
+		if i%3 == 0 {
+			l.remove(id(i))
+		}
+	}
+	for i := range n {
+		g := l.get(id(i))
+		require.Equal(t, i%3 != 0, g != nil)
+		if g != nil {
+			require.EqualValues(t, i, g.seq)
+		}
+	}
+	for _, b := range l.blocks {
+		require.Less(t, len(b.text), 2*maxBlockText)
+	}
+	for i := range n {
+		l.remove(id(i))
+	}
+	require.LessOrEqual(t, len(l.blocks), 1)
+}
