@@ -130,6 +130,10 @@ func (ts *Tasks) save(ctx context.Context, tasks []*Task) error {
 		t.noted = true
 		delete(ts.unsure, t.ID)
 		ts.leave(t)
+		if other := ts.awake(t.ID); other != nil && other != t && other.in != nil {
+			ts.leave(other) // a run that began meanwhile read it from its batch
+			ts.open[t.ID] = t
+		}
 	}
 	for _, t := range over {
 		ts.drop(t.ID)

@@ -79,14 +79,6 @@ func (s *sleepers) has(id string, b *batch, slot uint32) bool {
 	return ok && p == place{b.nr, slot} && s.batches[p.batch] == b
 }
 
-// move takes note that a task has another place in its batch.
-func (s *sleepers) move(id string, slot uint32) {
-	h := s.hash(id)
-	p := s.at[h]
-	p.slot = slot
-	s.at[h] = p
-}
-
 // inOrder returns the batches that have sleepers, those with the oldest first.
 func (s *sleepers) inOrder() []*batch {
 	out := make([]*batch, 0, len(s.batches))
@@ -100,16 +92,28 @@ func (s *sleepers) inOrder() []*batch {
 // find returns copies of at most n tasks that sleep, oldest first: with match, of
 // those that it is the id or the shkeptncontext of.
 func (s *sleepers) find(match string, n int) (out []*Task) {
+	as := []byte(match)
+	if !plain(match) {
+		as = nil // it is not written as it is
+	}
+	byAge := func(a, b *Task) int { return a.Asked.Compare(b.Asked) }
 	for _, b := range s.inOrder() {
-		if match != "" && !bytes.Contains(b.body, []byte(match)) {
-			continue
-		}
-		for slot := range b.items {
-			if len(out) == n {
+		if len(out) >= n {
+			// The tasks of one batch may be older than some of those before it.
+			slices.SortFunc(out, byAge)
+			if out = out[:n]; n == 0 || !b.since.Before(out[n-1].Asked) {
 				return out
 			}
+		}
+		if !bytes.Contains(b.body, as) {
+			continue
+		}
+		for slot, it := range b.items {
+			if it.gone {
+				continue
+			}
 			text := b.text(uint32(slot)) //nolint:gosec // at most maxBatch
-			if match != "" && !bytes.Contains(text, []byte(match)) {
+			if !bytes.Contains(text, as) {
 				continue
 			}
 			t, err := decode(text)
@@ -118,17 +122,21 @@ func (s *sleepers) find(match string, n int) (out []*Task) {
 			}
 		}
 	}
-	return out
+	slices.SortFunc(out, byAge)
+	return out[:min(n, len(out))]
 }
 
-// of returns the ids of the tasks that sleep, were given out before a time and to a
-// stamp that is of interest.
+// of returns the ids of the tasks that sleep, are in a batch with one that was given
+// out before a time, unless that is zero, and with one for a stamp that is of interest.
 func (s *sleepers) of(before time.Time, interest func(topology.StampID) bool) (ids []string) {
 	for _, b := range s.batches {
-		if b.since.After(before) || !slices.ContainsFunc(b.stamps, interest) {
+		if !before.IsZero() && b.since.After(before) || !slices.ContainsFunc(b.stamps, interest) {
 			continue
 		}
-		for slot := range b.items {
+		for slot, it := range b.items {
+			if it.gone {
+				continue
+			}
 			if id := b.idAt(uint32(slot)); s.has(id, b, uint32(slot)) { //nolint:gosec // at most maxBatch
 				ids = append(ids, id)
 			}
@@ -137,14 +145,19 @@ func (s *sleepers) of(before time.Time, interest func(topology.StampID) bool) (i
 	return ids
 }
 
-// sleep has a task sleep that nobody has looked at since it was given out. The caller
-// holds mu.
+// sleep has a task sleep that nobody has looked at since it was given out, and of
+// which nothing was known when it was noted. The caller holds mu.
 func (ts *Tasks) sleep(t *Task) {
 	_, watched := ts.watched[t.ID]
-	if t.seen || watched || t.in == nil || ts.open[t.ID] != t || !ts.asleep.put(t) {
+	if t.seen || watched || !t.fresh() || t.in == nil || ts.open[t.ID] != t || !ts.asleep.put(t) {
 		return
 	}
 	delete(ts.open, t.ID)
+}
+
+// fresh reports whether nothing is known of t but who was asked.
+func (t *Task) fresh() bool {
+	return !slices.ContainsFunc(t.Seats, func(s *Seat) bool { return s.State != Asked || s.Unreached || len(s.Planes) > 0 })
 }
 
 // awake returns the task with this id if it is open; one that was asleep is not any

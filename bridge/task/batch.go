@@ -21,9 +21,11 @@ const (
 type batch struct {
 	id     string
 	body   []byte // of its message
-	items  []item // the tasks in it, in order
+	items  []item // the tasks that were noted in it, in order; never fewer, so that a slot stays what it is
+	told   int    // how many of them body tells of
 	live   int    // those that have no other message
 	stored bool
+	by     *store // of the run that noted or read it
 
 	nr     uint32 // among those with sleepers
 	asleep int    // sleepers
@@ -34,21 +36,29 @@ type batch struct {
 // An item is where one task is in the body of a batch.
 type item struct {
 	from, to uint32
-	gone     bool
+	gone     bool // it left the batch; body may not tell of it any more
 }
 
 // newBatch makes an empty batch for a body of at most size bytes.
-func newBatch(id string, size int) *batch { return &batch{id: id, body: make([]byte, 0, size)} }
+func newBatch(id string, size int, by *store) *batch {
+	return &batch{id: id, body: make([]byte, 0, size), by: by}
+}
 
 // add adds the text of a task.
 func (b *batch) add(text []byte) {
+	b.items = append(b.items, b.write(text))
+}
+
+// write appends the text of a task to the body.
+func (b *batch) write(text []byte) item {
 	sep := byte(',')
-	if len(b.items) == 0 {
+	if b.told == 0 {
 		sep = '['
 	}
+	b.told++
 	b.body = append(append(b.body, sep), text...)
-	n := uint32(len(b.body))                                            //nolint:gosec // maxBatchBytes and one task, of at most what NATS takes
-	b.items = append(b.items, item{from: n - uint32(len(text)), to: n}) //nolint:gosec // the same
+	n := uint32(len(b.body))                        //nolint:gosec // maxBatchBytes and one task, of at most what NATS takes
+	return item{from: n - uint32(len(text)), to: n} //nolint:gosec // the same
 }
 
 // note adds the text of t, which is in the batch from then on.
@@ -106,12 +116,14 @@ func (ts *Tasks) leave(t *Task) {
 	t.in = nil
 	b.items[t.slot].gone = true
 	b.live--
-	ts.thin(b)
+	if b.by == ts.store { // else it was read anew, and that one tells what to keep
+		ts.thin(b)
+	}
 }
 
 // thin has a batch rewritten that is mostly over. The caller holds mu.
 func (ts *Tasks) thin(b *batch) {
-	if b.stored && b.live <= len(b.items)/2 {
+	if b.stored && b.live <= b.told/2 {
 		ts.thinned[b] = struct{}{}
 	}
 }
@@ -143,7 +155,7 @@ func (ts *Tasks) compact(ctx context.Context) {
 
 func (ts *Tasks) rewriteBatch(ctx context.Context, b *batch) error {
 	ts.mu.Lock()
-	ts.pack(b)
+	b.pack()
 	body, empty := b.body, b.live == 0
 	ts.mu.Unlock()
 	if empty {
@@ -152,22 +164,16 @@ func (ts *Tasks) rewriteBatch(ctx context.Context, b *batch) error {
 	return ts.store.writeBatch(ctx, b.id, body)
 }
 
-// pack drops the tasks from a batch that have left it. The caller holds mu.
-func (ts *Tasks) pack(b *batch) {
-	old := *b
-	b.body, b.items = nil, nil
-	for slot, it := range old.items {
+// pack drops the tasks from the body of a batch that have left it. The caller holds mu.
+func (b *batch) pack() {
+	old := b.body
+	b.body, b.told = nil, 0
+	for slot, it := range b.items {
 		if it.gone {
-			continue
+			b.items[slot] = item{gone: true}
+		} else {
+			b.items[slot] = b.write(old[it.from:it.to])
 		}
-		was, now := uint32(slot), uint32(len(b.items)) //nolint:gosec // at most maxBatch
-		id := old.idAt(was)
-		if ts.asleep.has(id, b, was) {
-			ts.asleep.move(id, now)
-		} else if t := ts.open[id]; t != nil && t.in == b && t.slot == was {
-			t.slot = now
-		}
-		b.add(old.text(was))
 	}
 	b.end()
 }

@@ -29,7 +29,7 @@ func (ts *Tasks) removed(now time.Time) {
 		return
 	}
 	ts.router = router
-	for _, id := range ts.asleep.of(now, func(s topology.StampID) bool { return !router.Knows(s) }) {
+	for _, id := range ts.asleep.of(time.Time{}, func(s topology.StampID) bool { return !router.Knows(s) }) {
 		ts.awake(id)
 	}
 	for id, t := range ts.open {

@@ -107,7 +107,7 @@ func (ts *Tasks) nextBatch() (notes []note, b *batch, more bool) {
 	for _, it := range ts.notes[:min(len(ts.notes), maxBatch)] {
 		size += len(it.json) + 1
 	}
-	b = newBatch(rand.Text(), min(size, maxBatchBytes+1))
+	b = newBatch(rand.Text(), min(size, maxBatchBytes+1), ts.store)
 	n := 0
 	for ; n < len(ts.notes) && n < maxBatch; n++ {
 		it := ts.notes[n]

@@ -176,7 +176,7 @@ func (s *store) open(ctx context.Context) (tasks, noted []*Task, err error) {
 		// What cannot be read was written by a later version: its answers
 		// are refused.
 		if id, ok := strings.CutPrefix(m.Subject(), askedSubject); ok {
-			noted = append(noted, readBatch(id, m.Data())...)
+			noted = append(noted, s.readBatch(id, m.Data())...)
 		} else if t, err := decode(m.Data()); err == nil {
 			t.own, t.noted = true, true
 			tasks = append(tasks, t)
@@ -190,12 +190,12 @@ func (s *store) open(ctx context.Context) (tasks, noted []*Task, err error) {
 }
 
 // readBatch returns the tasks of a batch.
-func readBatch(id string, body []byte) (tasks []*Task) {
+func (s *store) readBatch(id string, body []byte) (tasks []*Task) {
 	var texts []json.RawMessage
 	if json.Unmarshal(body, &texts) != nil {
 		return nil
 	}
-	b := newBatch(id, len(body))
+	b := newBatch(id, len(body), s)
 	for _, text := range texts {
 		t, err := decode(text)
 		if err != nil {

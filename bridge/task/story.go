@@ -97,7 +97,9 @@ func (ts *Tasks) Of(ctx context.Context, match string, n int, now time.Time) ([]
 			all = append(all, t)
 		}
 	}
-	all = append(all, ts.asleep.find(match, n)...)
+	if match != "" { // which would be all of them
+		all = append(all, ts.asleep.find(match, n)...)
+	}
 	ts.mu.Unlock()
 	if ready && len(all) == 0 {
 		t, err := ts.find(ctx, match) // it may be over

@@ -123,7 +123,7 @@ func New(cfg Config) (*Tasks, error) {
 	}
 	return &Tasks{
 		cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), stirred: make(chan struct{}, 1), noteWake: make(chan struct{}, 1),
-		over: map[string]struct{}{}, asleep: newSleepers(),
+		asleep: newSleepers(), over: map[string]struct{}{},
 	}, nil
 }
 
@@ -213,8 +213,14 @@ func (ts *Tasks) loadNoted(tasks []*Task) {
 	}
 	ts.notes = slices.DeleteFunc(ts.notes, func(n note) bool { return n.ended() != nil })
 	for _, n := range ts.notes {
-		if ts.open[n.task.ID] == nil && !n.task.noted {
-			ts.keep(n.task)
+		switch ts.open[n.task.ID] {
+		case n.task:
+		case nil:
+			if !n.task.noted {
+				ts.keep(n.task)
+			}
+		default:
+			n.task.noted = true // its batch was stored after all, and is read
 		}
 	}
 }
@@ -275,7 +281,12 @@ func (ts *Tasks) Give(ctx context.Context, g *bridge.Given, stored func()) error
 		ts.mu.Unlock()
 		return errors.New("tasks are not followed yet")
 	}
-	ts.keep(t)
+	if other := ts.awake(t.ID); other != nil {
+		t = other // it was read, or given, while the stream was asked
+		g.Decision.Targets, g.Decision.Candidates = t.targets(), nil
+	} else {
+		ts.keep(t)
+	}
 	store := ts.store
 	ts.mu.Unlock()
 	if len(t.Seats) == 1 && t.Turn == nil {
