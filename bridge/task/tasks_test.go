@@ -239,21 +239,3 @@ func TestUnreachedStampThatAnswers(t *testing.T) {
 	require.True(t, changed)
 	require.False(t, turned.Unreached(to, turned.Turn.Attempt), "it has leave")
 }
-
-// TestTasksAreAskedForBeforeTheyAreKnown: the gateway tells its status from its
-// beginning.
-func TestTasksAreAskedForBeforeTheyAreKnown(t *testing.T) {
-	t.Parallel()
-	stamp := natstest.StartStamp(t)
-	ts, err := New(Config{
-		Me: "a", Relay: stamp.Connect("relay"), Fed: stamp.Connect("fed"), Router: func() *bridge.Router { return nil },
-		Send: func(context.Context, Offer) error { return nil }, Away: nobody, LetGo: func(context.Context, string) bool { return true },
-		DeadLetters: noLetters{}, Log: slog.New(slog.DiscardHandler),
-	})
-	require.NoError(t, err)
-	require.Empty(t, ts.List(1))
-	require.Empty(t, ts.Running())
-	of, err := ts.Of(t.Context(), "1", 1, time.Now())
-	require.NoError(t, err)
-	require.Empty(t, of)
-}
