@@ -163,7 +163,7 @@ func (d *drainer) fail(err error) {
 // fill puts more items in flight, if it is time. empty means that there are
 // none, neither held nor in flight.
 func (d *drainer) fill(ctx context.Context) (empty bool, err error) {
-	limit := maxItems / 2
+	limit := drainItems
 	if d.probing {
 		limit = 1
 	}
@@ -190,9 +190,13 @@ func (d *drainer) fill(ctx context.Context) (empty bool, err error) {
 	return false, d.f.flush()
 }
 
-// readAhead is how many items may be left when more are read: the next are there
-// before those are sent.
-const readAhead = maxItems / 4
+const (
+	// drainItems is how many items of RW_HOLD are in flight.
+	drainItems = 2048
+	// readAhead is how many may be left when more are read: the next are there
+	// before those are sent.
+	readAhead = drainItems / 2
+)
 
 // finished reports whether RW_HOLD has nothing for the target any more. What was
 // read and is still there lost its acknowledgement, as when the stream has

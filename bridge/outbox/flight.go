@@ -15,7 +15,7 @@ import (
 // Bounds of a flight. A lane takes no more events while one of them is
 // reached.
 const (
-	maxItems = 4096
+	maxItems = 8192
 	maxBytes = 32 << 20
 )
 

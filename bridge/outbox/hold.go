@@ -146,7 +146,7 @@ func (h *hold) consumer(ctx context.Context, target topology.StampID) (jetstream
 	name := "to-" + string(target)
 	return freshConsumer(ctx, h.js, StreamHold, jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: holdPrefix + string(target) + ".>",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 2 * maxItems,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxAckPending: 4 * drainItems,
 	})
 }
 

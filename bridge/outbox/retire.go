@@ -77,7 +77,7 @@ func (l *lane) bury(ctx context.Context) error {
 		return err
 	}
 	for {
-		batch, err := cons.FetchNoWait(maxItems / 4)
+		batch, err := cons.FetchNoWait(readAhead)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", StreamHold, err)
 		}

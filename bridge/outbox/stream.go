@@ -28,7 +28,7 @@ const (
 
 // maxUnsettled bounds the events that are read from RW_OUT and not settled,
 // and with them the memory of all lanes.
-const maxUnsettled = 8192
+const maxUnsettled = 16384
 
 // keptnSubjects is everything Keptn publishes.
 const keptnSubjects = bridge.CapturePrefix + "sh.keptn.>"
