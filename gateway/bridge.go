@@ -123,7 +123,11 @@ func (g *Gateway) runBridge(ctx context.Context, ready func()) error {
 	asker := g.openAsker(c)
 	replicas := g.replicas()
 	if replicas > 1 {
-		return g.runReplica(ctx, ready, c, asker)
+		err := g.runReplica(ctx, ready, c, asker)
+		if ctx.Err() != nil {
+			g.node.Shut() // before the places of our own connections are free
+		}
+		return err
 	}
 	g.lookDamaged(ctx, c)
 	box := g.openLetters(ctx, c, ready)

@@ -96,6 +96,26 @@ func (n *Node) Dismiss() error {
 	return local.dismissOthers(ours)
 }
 
+// Shut closes every connection to this replica and lets nobody connect any more. It
+// is called when the bridge has stopped and still has the connections that Dismiss
+// has left: clients that took their places would be told that the stamp has what
+// they publish, and nobody would hear it.
+func (n *Node) Shut() {
+	n.stopMu.Lock()
+	defer n.stopMu.Unlock()
+	local, p := n.running(), n.current()
+	if local == nil {
+		return
+	}
+	o, err := p.local()
+	if err == nil {
+		err = local.admit(o, -1)
+	}
+	if err != nil {
+		n.cfg.Log.Warn("clients not kept away, what they publish now may be lost", "err", err)
+	}
+}
+
 // admit bounds how many clients may be connected at a time; less than 0 is none.
 // o are the options of the server.
 func (e *engine) admit(o *server.Options, n int) error {
