@@ -58,3 +58,28 @@ func TestNothingIsConfirmedThatIsNotStored(t *testing.T) {
 	a := w.run("a")
 	require.GreaterOrEqual(t, captured(a).CachedInfo().State.Msgs, uint64(confirmed)) //nolint:gosec // a count
 }
+
+// Clients that were sent away do not take the places that the bridge leaves: nobody
+// would hear what they publish.
+func TestNobodyTakesThePlacesOfTheBridge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hub(t, "a"))
+	a := w.run("a")
+	connect := func() error {
+		nc, err := nats.Connect(a.ClientURL(), nats.NoReconnect(), nats.Timeout(time.Second))
+		if err == nil {
+			nc.Close()
+		}
+		return err
+	}
+	bridge := a.connect(w.local("a", node.RELAY))
+	require.NoError(t, connect())
+	require.NoError(t, a.Dismiss())
+	require.Error(t, connect())
+	require.True(t, bridge.IsConnected())
+	a.Shut()
+	bridge.Close()
+	for range 100 {
+		require.Error(t, connect())
+	}
+}
