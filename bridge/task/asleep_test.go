@@ -68,6 +68,17 @@ func (g *giver) ends(id string) {
 	}
 }
 
+// endsAll ends the last tasks, of which nothing is left then.
+func (g *giver) endsAll(ids ...string) {
+	g.t.Helper()
+	for _, id := range ids {
+		g.ends(id)
+	}
+	g.compact(g.t.Context())
+	require.Zero(g.t, g.messages(askedSubject+">"))
+	require.Zero(g.t, g.nOpen())
+}
+
 func (g *giver) answers(id, kind, by string) bridge.Verdict {
 	g.t.Helper()
 	e := &bridge.Event{ID: by + " of " + id, Type: "sh.keptn.event.t." + kind, Source: "plane", TriggeredID: id}

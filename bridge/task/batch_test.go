@@ -96,11 +96,7 @@ func TestSleepersWithOneHash(t *testing.T) {
 	g.puts(toB(5))
 	require.Len(t, g.asleep.at, 1, "there is room again")
 	g.sound()
-	g.ends("task-4")
-	g.ends("task-5")
-	g.compact(t.Context())
-	require.Zero(t, g.messages(askedSubject+">"))
-	require.Zero(t, g.nOpen())
+	g.endsAll("task-4", "task-5")
 }
 
 // TestTaskBeginsLikeAnother: an id that is the beginning of another is not that one.
@@ -140,10 +136,7 @@ func TestTasksSleepAfterARestart(t *testing.T) {
 	g.sound()
 	require.Equal(t, []string{"task-3"}, g.stored())
 	require.Equal(t, bridge.Pass, g.says("b", "finished", 2, "f").Do)
-	g.ends("task-3")
-	g.compact(t.Context())
-	require.Zero(t, g.nOpen())
-	require.Zero(t, g.messages(askedSubject+">"))
+	g.endsAll("task-3")
 }
 
 // TestBatchThatWasStoredAllTheSame: the run ended before it knew. The next run does
@@ -157,18 +150,14 @@ func TestBatchThatWasStoredAllTheSame(t *testing.T) {
 	}
 	notes, b, _ := g.nextBatch()
 	require.NoError(t, g.store.writeBatch(t.Context(), b.id, b.body))
-	g.takeBack(notes)
+	g.takeBack(notes, b)
 	require.NoError(t, g.load(t.Context()))
 	g.storeNotes(t.Context())
 	require.Equal(t, 2, n)
 	require.Equal(t, []string{"task-1", "task-2"}, g.stored(), "once")
 	g.check(t.Context())
 	g.sound()
-	g.ends("task-1")
-	g.ends("task-2")
-	g.compact(t.Context())
-	require.Zero(t, g.messages(askedSubject+">"))
-	require.Zero(t, g.nOpen())
+	g.endsAll("task-1", "task-2")
 }
 
 // TestBatchThatWasNotStored: its tasks are noted by the next run, and sleep then.
@@ -207,7 +196,7 @@ func TestTaskIsAnsweredWhileItIsNoted(t *testing.T) {
 			g.ends(toB(i).Event.ID)
 		}
 		require.Empty(t, g.thinned, "there is nothing to rewrite yet")
-		g.takeBack(notes)
+		g.takeBack(notes, b)
 		require.NotNil(t, b)
 		g.storeNotes(t.Context())
 		require.Len(t, g.asleep.at, 3-over)
@@ -239,10 +228,7 @@ func TestTaskIsGivenByTwo(t *testing.T) {
 	require.Equal(t, 1, g.nOpen())
 	require.Len(t, g.stored(), 1)
 	g.sound()
-	g.ends("task-1")
-	g.compact(t.Context())
-	require.Zero(t, g.nOpen())
-	require.Zero(t, g.messages(askedSubject+">"))
+	g.endsAll("task-1")
 }
 
 // TestWhatIsMoreThanAskedDoesNotSleep: a batch may have a task that was answered, or
@@ -327,4 +313,27 @@ func TestNothingIsKnownBeforeRun(t *testing.T) {
 	_, err = ts.Admit(t.Context(), "b", "", &bridge.Event{ID: "2", Type: "sh.keptn.event.t.started", TriggeredID: "1"}, 1)
 	require.Error(t, err)
 	require.Error(t, ts.Unreached(t.Context(), "1", "b", 0))
+}
+
+// TestTakenBackWithANoteOfAnotherBatch: a task was given again while it was being
+// noted, and the store of the next batch is given up. It stays in the first one.
+func TestTakenBackWithANoteOfAnotherBatch(t *testing.T) {
+	t.Parallel()
+	g := newAsleep(t)
+	n := 0
+	give := func(i int) { require.NoError(t, g.Give(t.Context(), toB(i), func() { n++ })) }
+	give(1)
+	notes, first, _ := g.nextBatch()
+	require.Len(t, notes, 1)
+	give(1)
+	give(2)
+	g.open["task-1"].noted, first.stored = true, true
+	notes, second, _ := g.nextBatch()
+	require.Len(t, notes, 2)
+	g.takeBack(notes, second)
+	require.Same(t, first, g.open["task-1"].in)
+	require.Nil(t, g.open["task-2"].in)
+	g.storeNotes(t.Context())
+	require.Equal(t, 2, n)
+	g.sound()
 }

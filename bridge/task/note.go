@@ -70,7 +70,7 @@ func (ts *Tasks) storeNotes(ctx context.Context) (more bool) {
 			break
 		}
 		if ctx.Err() != nil {
-			ts.takeBack(notes)
+			ts.takeBack(notes, b)
 			return false
 		}
 		if !warned {
@@ -128,13 +128,15 @@ func (ts *Tasks) nextBatch() (notes []note, b *batch, more bool) {
 	return notes, b, more
 }
 
-// takeBack has notes wait again. Their batch may be stored all the same; it is
+// takeBack has notes wait again that were in b. It may be stored all the same; it is
 // then read at the next start like any other.
-func (ts *Tasks) takeBack(notes []note) {
+func (ts *Tasks) takeBack(notes []note, b *batch) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	for _, n := range notes {
-		n.task.in = nil
+		if n.task.in == b { // else it was given twice, and is in another one
+			n.task.in = nil
+		}
 	}
 	ts.notes = append(notes, ts.notes...)
 	select {
