@@ -40,8 +40,9 @@ const (
 const keyLen = 22
 
 const (
-	packToken  = "pack"
-	packFormat = 1 // the first byte of a pack
+	packToken = "pack"
+	packPlain = 1 // the first byte of a pack
+	packS2    = 2 // and of one whose rest is a block of S2
 )
 
 // Packable reports whether c may travel with others. An offer may not: the store
@@ -111,9 +112,9 @@ func PackKeys(rest string) ([]Key, bool) {
 //	1, number of events, and of each: hop, captured (Unix nanoseconds), subject,
 //	mode, rule, within (nanoseconds), traceparent, body
 //
-// Numbers are unsigned varints, and texts begin with their length.
+// Numbers are unsigned varints, and texts begin with their length. A [Packer] makes it smaller.
 func AppendPack(b []byte, copies []*Copy) []byte {
-	b = append(b, packFormat)
+	b = append(b, packPlain)
 	b = binary.AppendUvarint(b, uint64(len(copies)))
 	for _, c := range copies {
 		b = binary.AppendUvarint(b, c.Hop)
@@ -136,13 +137,14 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 // ErrPack reports a pack that cannot be read. It is permanent.
 var ErrPack = errors.New("not a pack of events")
 
-// Unpack returns the events of a pack. Their bodies are parts of data. Every
-// error wraps ErrPack.
+// Unpack returns the events of a pack. Their bodies are parts of data, unless that is
+// compressed. Every error wraps ErrPack.
 func Unpack(keys []Key, data []byte) ([]Copy, error) {
-	u := unpacker{data: data}
-	if format := u.number(); format != packFormat {
-		return nil, fmt.Errorf("%w: format %d", ErrPack, format)
+	data, err := unpacked(data)
+	if err != nil {
+		return nil, err
 	}
+	u := unpacker{data: data}
 	if n := u.number(); n != uint64(len(keys)) {
 		return nil, fmt.Errorf("%w: it holds %d, its subject names %d", ErrPack, n, len(keys))
 	}

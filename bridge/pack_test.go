@@ -37,18 +37,25 @@ func TestPack(t *testing.T) {
 	for _, c := range in {
 		size += c.Packed()
 	}
-	body := bridge.AppendPack(nil, in)
-	require.LessOrEqual(t, len(body), size)
+	plain := bridge.AppendPack(nil, in)
+	require.LessOrEqual(t, len(plain), size)
+	for _, body := range [][]byte{plain, new(bridge.Packer).Pack(in)} {
+		requirePack(t, in, keys, body)
+		for _, c := range [][]bridge.Key{keys[1:], append(keys[:1:1], keys...)} {
+			_, err := bridge.Unpack(c, body)
+			require.ErrorIs(t, err, bridge.ErrPack)
+		}
+	}
+}
+
+func requirePack(t *testing.T, want []*bridge.Copy, keys []bridge.Key, body []byte) {
+	t.Helper()
 	got, err := bridge.Unpack(keys, body)
 	require.NoError(t, err)
 	for i := range got {
-		require.Equal(t, in[i].Body, append([]byte{}, got[i].Body...))
-		got[i].Body = in[i].Body
-		require.Equal(t, *in[i], got[i])
-	}
-	for _, c := range [][]bridge.Key{keys[1:], append(keys[:1:1], keys...)} {
-		_, err = bridge.Unpack(c, body)
-		require.ErrorIs(t, err, bridge.ErrPack)
+		require.Equal(t, want[i].Body, append([]byte{}, got[i].Body...))
+		got[i].Body = want[i].Body
+		require.Equal(t, *want[i], got[i])
 	}
 }
 
@@ -69,7 +76,9 @@ func FuzzUnpack(f *testing.F) {
 	in := somePack(5)
 	_, _, rest, _ := bridge.Address(bridge.PackSubject("to", "from", in))
 	keys, _ := bridge.PackKeys(rest)
-	f.Add(bridge.AppendPack(nil, in))
+	for _, body := range [][]byte{bridge.AppendPack(nil, in), new(bridge.Packer).Pack(in)} {
+		f.Add(body)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := bridge.Unpack(keys, data)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -36,6 +37,9 @@ func (r *receiver) letter() bridge.Letter {
 	}
 }
 
+// compressed returns a plain pack as a compressed one.
+func compressed(plain []byte) []byte { return append([]byte{2}, s2.Encode(nil, plain[1:])...) }
+
 // TestBrokenPacks: each is one dead letter that says why, from whatever stamp and
 // as often as it comes, and stops nothing.
 func TestBrokenPacks(t *testing.T) {
@@ -51,18 +55,22 @@ func TestBrokenPacks(t *testing.T) {
 			m.Subject = m.Subject[:len(m.Subject)-22]
 			return m
 		}, bridge.ReasonInvalid, "its subject names"},
-		"garbage":         {func(m *nats.Msg) *nats.Msg { m.Data = []byte("garbage"); return m }, bridge.ReasonInvalid, "format 103"},
-		"nothing":         {func(m *nats.Msg) *nats.Msg { m.Data = nil; return m }, bridge.ReasonInvalid, "format 0"},
-		"a count of 2^63": {func(m *nats.Msg) *nats.Msg { m.Data = []byte("\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7f"); return m }, bridge.ReasonInvalid, "it holds"},
-		"a key cut short": {func(m *nats.Msg) *nats.Msg { m.Subject = m.Subject[:len(m.Subject)-1]; return m }, bridge.ReasonForged, ""},
-		"no keys":         {func(m *nats.Msg) *nats.Msg { m.Subject = m.Subject[:strings.LastIndexByte(m.Subject, '.')]; return m }, bridge.ReasonForged, ""},
-		"too many keys":   {func(m *nats.Msg) *nats.Msg { m.Subject += strings.Repeat(keysOf("1")[0], bridge.MaxPack); return m }, bridge.ReasonForged, ""},
+		"compressed, and truncated": {func(m *nats.Msg) *nats.Msg { m.Data = compressed(m.Data); m.Data = m.Data[:len(m.Data)-5]; return m }, bridge.ReasonInvalid, "corrupt"},
+		"compressed, of gigabytes":  {func(m *nats.Msg) *nats.Msg { m.Data = []byte("\x02\xff\xff\xff\xff\x0f"); return m }, bridge.ReasonInvalid, "longer than a pack"},
+		"compressed garbage":        {func(m *nats.Msg) *nats.Msg { m.Data = compressed([]byte("\x01garbage")); return m }, bridge.ReasonInvalid, "it holds"},
+		"garbage":                   {func(m *nats.Msg) *nats.Msg { m.Data = []byte("garbage"); return m }, bridge.ReasonInvalid, "format 103"},
+		"nothing":                   {func(m *nats.Msg) *nats.Msg { m.Data = nil; return m }, bridge.ReasonInvalid, "it is empty"},
+		"a count of 2^63":           {func(m *nats.Msg) *nats.Msg { m.Data = []byte("\x01\xff\xff\xff\xff\xff\xff\xff\xff\x7f"); return m }, bridge.ReasonInvalid, "it holds"},
+		"a key cut short":           {func(m *nats.Msg) *nats.Msg { m.Subject = m.Subject[:len(m.Subject)-1]; return m }, bridge.ReasonForged, ""},
+		"no keys":                   {func(m *nats.Msg) *nats.Msg { m.Subject = m.Subject[:strings.LastIndexByte(m.Subject, '.')]; return m }, bridge.ReasonForged, ""},
+		"too many keys":             {func(m *nats.Msg) *nats.Msg { m.Subject += strings.Repeat(keysOf("1")[0], bridge.MaxPack); return m }, bridge.ReasonForged, ""},
 		"a long token": {func(m *nats.Msg) *nats.Msg {
 			m.Subject = bridge.EventSubject("b", "a", strings.Repeat(m.Subject[len(m.Subject)-1:], 999))
 			return m
 		}, bridge.ReasonForged, ""},
-		"keys of others":    {func(m *nats.Msg) *nats.Msg { m.Subject = packOf("a", "y"+m.Subject, "z"+m.Subject).Subject; return m }, bridge.ReasonForged, ""},
-		"it is not the one": {whole, bridge.ReasonNone, ""},
+		"keys of others":                {func(m *nats.Msg) *nats.Msg { m.Subject = packOf("a", "y"+m.Subject, "z"+m.Subject).Subject; return m }, bridge.ReasonForged, ""},
+		"it is not the one, compressed": {func(m *nats.Msg) *nats.Msg { m.Data = compressed(m.Data); return m }, bridge.ReasonNone, ""},
+		"it is not the one":             {whole, bridge.ReasonNone, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

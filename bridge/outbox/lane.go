@@ -39,6 +39,7 @@ type lane struct {
 	// owned by run
 	lastErr string
 	alone   time.Time // until then the target gets no packs
+	packer  bridge.Packer
 }
 
 // A LaneState is what a lane was doing when last looked at.
@@ -235,7 +236,7 @@ const aloneFor = time.Minute
 
 func (l *lane) send(p *parcel) error {
 	if p.msg == nil {
-		p.msg = p.message(l.o.cfg.Me, l.target)
+		p.msg = p.message(l.o.cfg.Me, l.target, &l.packer)
 	}
 	l.forwarded.Add(float64(len(p.items)))
 	defer crash.At(crash.OutboxSent)

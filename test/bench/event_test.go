@@ -4,17 +4,24 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/bridge"
 )
 
 const triggered = "sh.keptn.event.deployment.triggered"
 
-// The parts of an event that differ from one to the next are digits of a fixed
-// number at a fixed place, so that neither making nor reading one costs
-// anything beside what is measured.
+// Where the number of an event stands in its id and context: digits of a fixed
+// number at a fixed place, so that neither making nor reading one costs anything
+// beside what is measured.
 const (
 	digits   = 12
 	idMark   = "00000000-0000-4000-8000-"
@@ -22,58 +29,115 @@ const (
 	zeroTail = "000000000000"
 )
 
-// A maker makes events that differ in their id and context. It is not safe for
-// concurrent use.
+// bodies is how many events a maker has that differ in all of their values, as those
+// of different services do: as many as one message between stamps may hold. What
+// several events have in common is smaller on a link.
+const bodies = 64
+
+// A maker makes events that differ in their id and context, which are as good as
+// random, and from one to the next in all values. It is not safe for concurrent use.
 type maker struct {
+	events []made
+	rand   *rand.Rand
+	n      *uint64
+}
+
+type made struct {
 	body    []byte
-	id, ctx int // where the digits are
-	n       *uint64
+	id, ctx []byte // in body
 }
 
 // newMaker returns a maker of events of about size bytes, as
 // shipyard-controller publishes them: attributes in the order of the
 // CloudEvents SDK, data with its keys sorted, so that what routing needs lies
 // behind the big part. n counts the events of all makers that share it.
-func newMaker(tb testing.TB, size int, n *uint64) *maker {
+func newMaker(tb testing.TB, size int, n *uint64) *maker { return newMakerOf(tb, size, n, eventOf) }
+
+func newMakerOf(tb testing.TB, size int, n *uint64, one func(testing.TB, int, *rand.Rand) []byte) *maker {
 	tb.Helper()
-	body := eventOf(tb, size)
-	m := &maker{body: body, n: n}
-	m.id = bytes.Index(body, []byte(idMark)) + len(idMark)
-	m.ctx = bytes.Index(body, []byte(ctxMark)) + len(ctxMark)
+	m := &maker{n: n, rand: rand.New(rand.NewPCG(1, uint64(size)))}
+	for range bodies {
+		body := one(tb, size, m.rand)
+		m.events = append(m.events, made{body, after(body, idMark), after(body, ctxMark)})
+	}
 	return m
 }
 
-func eventOf(tb testing.TB, size int) []byte {
+// after returns the part of body that is mark and the digits behind it.
+func after(body []byte, mark string) []byte {
+	at := bytes.Index(body, []byte(mark))
+	return body[at : at+len(mark)+digits]
+}
+
+// word returns n letters of base 16.
+func word(r *rand.Rand, n int) string {
+	var b strings.Builder
+	for b.Len() < n {
+		fmt.Fprintf(&b, "%016x", r.Uint64())
+	}
+	return b.String()[:n]
+}
+
+// eventOf returns an event of about size bytes: the values of a chart, of which a
+// third is words that do not repeat.
+func eventOf(tb testing.TB, size int, r *rand.Rand) []byte {
 	tb.Helper()
-	values := map[string]any{"image": "registry.example.com/sockshop/carts:1.2.3"}
-	var body []byte
-	for i := 0; len(body) < size; i++ {
-		if i > 0 {
-			values[fmt.Sprintf("setting%04d", i)] = map[string]any{"name": "carts", "replicas": i, "enabled": i%2 == 0}
+	values := map[string]any{"image": "registry.example.com/sockshop/carts:" + word(r, 8)}
+	body := eventWith(tb, r, values)
+	for len(body) < size {
+		for range 1 + (size-len(body))/100 {
+			values[fmt.Sprintf("setting%04d", len(values))] = map[string]any{"name": "carts-" + word(r, 10), "replicas": r.IntN(10_000), "enabled": r.IntN(2) == 0}
 		}
-		data, err := json.Marshal(map[string]any{
-			"configurationChange": map[string]any{"values": values},
-			"deployment":          map[string]any{"deploymentURIsLocal": []string{"http://carts.sockshop-dev"}, "deploymentstrategy": "direct"},
-			"labels":              map[string]string{"build": "1.2.3", "owner": "team"},
-			"message":             "", "project": "sockshop", "result": "pass", "service": "carts", "stage": "dev", "status": "succeeded",
-		})
-		require.NoError(tb, err)
-		body = fmt.Appendf(nil, `{"specversion":"1.0","id":"%s%s","source":"shipyard-controller","type":%q,`+
-			`"time":"2026-01-02T03:04:05.678901234Z","datacontenttype":"application/json","data":%s,`+
-			`"gitcommitid":"","shkeptncontext":"%s%s","shkeptnspecversion":"0.2.4"}`,
-			idMark, zeroTail, triggered, data, ctxMark, zeroTail)
+		body = eventWith(tb, r, values)
 	}
 	return body
 }
+
+// opaqueOf returns an event of about size bytes of which all but the frame is random:
+// nothing makes that smaller by more than a quarter.
+func opaqueOf(tb testing.TB, size int, r *rand.Rand) []byte {
+	tb.Helper()
+	b := make([]byte, max(8, (size-len(eventWith(tb, r, nil)))*3/4))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return eventWith(tb, r, map[string]any{"file": b}) // in base 64
+}
+
+func eventWith(tb testing.TB, r *rand.Rand, values map[string]any) []byte {
+	tb.Helper()
+	data, err := json.Marshal(map[string]any{
+		"configurationChange": map[string]any{"values": values},
+		"deployment":          map[string]any{"deploymentURIsLocal": []string{"http://carts.sockshop-dev"}, "deploymentstrategy": "direct"},
+		"labels":              map[string]string{"build": "1.2." + strconv.Itoa(r.IntN(1000)), "owner": "team"},
+		"message":             "", "project": "sockshop", "result": "pass", "service": "carts", "stage": "dev", "status": "succeeded",
+	})
+	require.NoError(tb, err)
+	return fmt.Appendf(nil, `{"specversion":"1.0","id":"%s%s","source":"shipyard-controller","type":%q,`+
+		`"time":"2026-01-02T03:04:%02d.%09dZ","datacontenttype":"application/json","data":%s,`+
+		`"gitcommitid":"%s","shkeptncontext":"%s%s","shkeptnspecversion":"0.2.4"}`,
+		idMark, zeroTail, triggered, r.IntN(60), r.IntN(1e9), data, word(r, 40), ctxMark, zeroTail)
+}
+
+const hexDigits = "0123456789abcdef"
 
 // next returns the next event and its number. The body is good until the next
 // call.
 func (m *maker) next() (body []byte, n uint64) {
 	*m.n++
-	s := fmt.Sprintf("%0*d", digits, *m.n)
-	copy(m.body[m.id:], s)
-	copy(m.body[m.ctx:], s)
-	return m.body, *m.n
+	e := m.events[*m.n%bodies]
+	var number [digits]byte
+	for i, rest := digits-1, *m.n; i >= 0; i, rest = i-1, rest/10 {
+		number[i] = byte('0' + rest%10)
+	}
+	for _, at := range [][]byte{e.id, e.ctx} {
+		bits := m.rand.Uint64()
+		for _, i := range [...]int{0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 17} { // of a UUID: version and variant stay
+			at[i], bits = hexDigits[bits&15], bits>>4
+		}
+		copy(at[len(at)-digits:], number[:])
+	}
+	return e.body, *m.n
 }
 
 // idAt is where the digits of the id are: the same in events of every size.
@@ -88,15 +152,55 @@ func numberOf(body []byte) (uint64, error) {
 }
 
 func TestMakerMakesEventsThatDiffer(t *testing.T) {
-	var n uint64
-	m := newMaker(t, 1024, &n)
-	for i := range uint64(3) {
-		body, n := m.next()
-		require.Equal(t, i+1, n)
-		got, err := numberOf(body)
-		require.NoError(t, err)
-		require.Equal(t, n, got)
-		require.True(t, json.Valid(body))
-		require.InDelta(t, 1100, len(body), 100)
+	for name, one := range map[string]func(testing.TB, int, *rand.Rand) []byte{"values": eventOf, "opaque": opaqueOf} {
+		var n uint64
+		m := newMakerOf(t, 1024, &n, one)
+		seen := map[string]bool{}
+		for i := range uint64(200) {
+			body, n := m.next()
+			require.Equal(t, i+1, n)
+			got, err := numberOf(body)
+			require.NoError(t, err)
+			require.Equal(t, n, got)
+			require.InDelta(t, 1050, len(body), 120, name)
+			var e struct{ ID, ShKeptnContext string }
+			require.NoError(t, json.Unmarshal(body, &e))
+			require.Len(t, e.ID, 36)
+			require.False(t, seen[e.ID[:23]] || seen[e.ShKeptnContext[:23]], "ids are as good as random")
+			seen[e.ID[:23]], seen[e.ShKeptnContext[:23]] = true, true
+		}
 	}
 }
+
+// TestMadeEventsCompressLessThanReal compares the events of a maker with those that
+// were captured of Keptn's programs: what the benchmarks send must not be easier to
+// make small.
+func TestMadeEventsCompressLessThanReal(t *testing.T) {
+	var real []byte
+	files, err := filepath.Glob("../../../shared/fixtures/*/nats-messages.jsonl")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, f := range files {
+		lines, err := os.ReadFile(f)
+		require.NoError(t, err)
+		for line := range bytes.Lines(lines) {
+			var m struct{ Data string }
+			require.NoError(t, json.Unmarshal(line, &m))
+			real = append(real, m.Data...)
+		}
+	}
+	limit := smaller(real)
+	require.Greater(t, limit, 1.0)
+	for _, l := range loads() {
+		var n uint64
+		var made []byte
+		for m := newMaker(t, l.size, &n); len(made)+l.size < bridge.MaxPackBytes; {
+			body, _ := m.next()
+			made = append(made, body...)
+		}
+		require.Less(t, smaller(made), limit, l.name)
+		t.Logf("%s: %.1f times smaller in S2, where events of Keptn's programs are %.1f times", l.name, smaller(made), limit)
+	}
+}
+
+func smaller(b []byte) float64 { return float64(len(b)) / float64(len(s2.Encode(nil, b))) }

@@ -3,6 +3,7 @@ package bench_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func BenchmarkRouting(b *testing.B) {
 	router := bridge.NewRouter(view)
 	for _, l := range loads() {
 		b.Run(fmt.Sprintf("size=%d", l.size), func(b *testing.B) {
-			body := eventOf(b, l.size)
+			body := eventOf(b, l.size, rand.New(rand.NewPCG(1, 1)))
 			decide := func() {
 				e, err := bridge.Parse(triggered, body)
 				if err != nil || len(router.Route(e).Targets) != 1 {
