@@ -119,6 +119,9 @@ func Detach(texts ...*string) {
 // Key returns the identity of the event over all hops.
 func (e *Event) Key() Key { return KeyOf(e.ID, e.Type, e.Type) }
 
+// Has reports whether k is the Key of the event.
+func (e *Event) Has(k Key) bool { return isKey(k, e.ID, e.Type, e.Type) }
+
 // Env decodes the whole event for an expression of the topology. It is slow
 // compared with Parse, and called only where a rule has an expression.
 func (e *Event) Env() topology.Env {

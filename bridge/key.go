@@ -13,6 +13,17 @@ type Key = string
 
 // KeyOf returns the Key of the event with this id, type and subject.
 func KeyOf(id, typ, subject string) Key {
+	k := keyText(id, typ, subject)
+	return string(k[:])
+}
+
+// isKey reports whether k is the Key of the event with this id, type and subject.
+func isKey(k Key, id, typ, subject string) bool {
+	is := keyText(id, typ, subject)
+	return string(is[:]) == k
+}
+
+func keyText(id, typ, subject string) (text [keyLen]byte) {
 	var small [512]byte // enough for every event there is, and then on the stack
 	b := small[:0]
 	for _, s := range [...]string{id, typ, subject} {
@@ -20,7 +31,8 @@ func KeyOf(id, typ, subject string) Key {
 		b = append(b, 0)
 	}
 	h := sha256.Sum256(b)
-	return base64.RawURLEncoding.EncodeToString(h[:16])
+	base64.RawURLEncoding.Encode(text[:], h[:16])
+	return text
 }
 
 // A Digest is a Key without its text form, for memories of very many.

@@ -32,8 +32,8 @@ type Copy struct {
 // Bounds of a pack. Its subject holds the keys of its events and must fit into
 // a line of NATS's protocol, which servers bound at 4,096 bytes.
 const (
-	MaxPack      = 64       // events
-	MaxPackBytes = 64 << 10 // of the message, unless one event alone is longer
+	MaxPack      = 128       // events
+	MaxPackBytes = 128 << 10 // of the message, unless one event alone is longer
 )
 
 // keyLen is the length of a Key.
@@ -112,13 +112,13 @@ func PackKeys(rest string) ([]Key, bool) {
 //	1, number of events, and of each: hop, captured (Unix nanoseconds), subject,
 //	mode, rule, within (nanoseconds), traceparent, body
 //
-// Numbers are unsigned varints, and texts begin with their length. A [Packer] makes it smaller.
+// Numbers are unsigned varints, and texts begin with their length. [Pack] makes it shorter.
 func AppendPack(b []byte, copies []*Copy) []byte {
 	b = append(b, packPlain)
 	b = binary.AppendUvarint(b, uint64(len(copies)))
 	for _, c := range copies {
 		b = binary.AppendUvarint(b, c.Hop)
-		b = binary.AppendUvarint(b, uint64(c.Captured.UnixNano())) //nolint:gosec // after 1970
+		b = binary.AppendUvarint(b, uint64(max(0, c.Captured.UnixNano()))) //nolint:gosec // not negative
 		b = appendText(b, c.Subject)
 		b = appendText(b, c.Mode)
 		b = appendText(b, c.Rule)

@@ -222,6 +222,9 @@ func (b *Box) Replay(ctx context.Context, number uint64) error {
 	if err != nil {
 		return err
 	}
+	if _, _, _, between := bridge.Address(e.Subject); between {
+		return fmt.Errorf("replay dead letter %d: %s is no subject of an event: what came there could not be read", number, e.Subject)
+	}
 	if err := b.send(ctx, e); err != nil {
 		return fmt.Errorf("replay dead letter %d: %w", number, err)
 	}

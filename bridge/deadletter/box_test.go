@@ -88,3 +88,25 @@ func TestReplayedLetterComesBack(t *testing.T) {
 		require.NoError(t, box.Replay(t.Context(), letters[0].Number))
 	}
 }
+
+// TestWhatIsNoEventIsNotReplayed: what came between stamps and could not be read would
+// be published as if a client had.
+func TestWhatIsNoEventIsNotReplayed(t *testing.T) {
+	srv := natstest.StartStamp(t)
+	box, err := deadletter.Open(t.Context(), srv.Connect("relay"), srv.Connect("deliver"), 1, prometheus.NewRegistry())
+	require.NoError(t, err)
+	for _, side := range []bridge.Side{bridge.SideIn, bridge.SideOut} {
+		require.NoError(t, box.Put(t.Context(), bridge.Letter{
+			Side: side, Reason: bridge.ReasonInvalid, Key: "k" + string(side), Subject: bridge.EventSubject("b", "a", "pack.a"), Body: []byte("body"),
+		}))
+	}
+	letters, err := box.List(t.Context(), 1, 10)
+	require.NoError(t, err)
+	require.Len(t, letters, 2)
+	for _, l := range letters {
+		require.ErrorContains(t, box.Replay(t.Context(), l.Number), "is no subject of an event")
+	}
+	letters, err = box.List(t.Context(), 1, 10)
+	require.NoError(t, err)
+	require.Len(t, letters, 2, "they are kept")
+}

@@ -32,7 +32,8 @@ type arrival struct {
 	attempt   int              // of a claim
 	id        string           // of the event, once it was read
 	context   string           // shkeptncontext, once it was read
-	hop       string           // where its origin had it
+	hop       string           // where its origin had it, unless it came with others
+	nth       uint64           // then: its sequence in RW_OUT of its origin
 	trace     string           // its header traceparent
 	again     bool             // it was delivered before
 	packed    bool             // it came with others
@@ -50,7 +51,7 @@ func readMessage(subject string, h nats.Header, body []byte, seq uint64) []arriv
 	copies, err := bridge.Unpack(keys, body)
 	if err != nil {
 		return []arrival{{
-			seq: placeOf(seq, 0, 1), from: from, origin: from, key: bridge.KeyOf(subject, "", ""), body: body, broken: err,
+			seq: placeOf(seq, 0, 1), from: from, origin: from, key: bridge.KeyOf(subject, "", ""), body: bridge.Inflated(body), broken: err,
 			subject: subject[:strings.LastIndexByte(subject, '.')], // the rest are keys
 		}}
 	}
@@ -58,7 +59,7 @@ func readMessage(subject string, h nats.Header, body []byte, seq uint64) []arriv
 	for i, c := range copies {
 		out[i] = arrival{
 			seq: placeOf(seq, i, len(copies)), from: from, origin: from, key: c.Key, subject: c.Subject, captured: c.Captured,
-			offer: c.Mode == bridge.ModeOffer, body: c.Body, within: c.Within, hop: string(from) + ":" + strconv.FormatUint(c.Hop, 10),
+			offer: c.Mode == bridge.ModeOffer, body: c.Body, within: c.Within, nth: c.Hop,
 			trace: c.Trace, packed: true,
 		}
 	}
@@ -100,7 +101,7 @@ func (a *arrival) event() (*bridge.Event, bridge.Reason) {
 	if err != nil {
 		return nil, bridge.ReasonInvalid
 	}
-	if e.Key() != a.key {
+	if !e.Has(a.key) {
 		return nil, bridge.ReasonForged
 	}
 	return e, bridge.ReasonNone

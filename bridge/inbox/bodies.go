@@ -1,6 +1,10 @@
 package inbox
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/ringway/ringway/bridge"
+)
 
 // maxBodies bounds, in bytes, what is kept in memory of events that wait.
 const maxBodies = 32 << 20
@@ -22,6 +26,7 @@ func (b *bodies) keep(a arrival) {
 	}
 	if a.packed {
 		a.body = bytes.Clone(a.body) // else all of its pack would stay
+		bridge.Detach(&a.id, &a.context, &a.key)
 	}
 	b.bySeq[a.seq] = a
 	b.bytes += len(a.body)

@@ -89,7 +89,7 @@ func (c *claims) ask(what string, cl *claim) error {
 
 // claim asks for leave to deliver a, or says that there is no plane for it.
 func (in *Inbox) claim(a arrival, now time.Time) error {
-	cl := &claim{seq: a.seq, from: a.from, triggered: a.id, attempt: a.attempt, subject: a.subject, until: now.Add(a.within), asked: now}
+	cl := &claim{seq: a.seq, from: a.from, triggered: strings.Clone(a.id), attempt: a.attempt, subject: a.subject, until: now.Add(a.within), asked: now}
 	if !in.heeded(a.subject) || in.isHeld(a.subject) {
 		// Another stamp may do it, which an operator's hold does not stop.
 		// Said until the origin has heard: it may have given leave before a
@@ -141,7 +141,7 @@ func (in *Inbox) askClaims(ctx context.Context, now time.Time) error {
 // bound limits how long a task may wait for a plane, if its origin said so.
 func (in *Inbox) bound(a arrival, now time.Time) {
 	if a.within > 0 && a.id != "" {
-		in.claims.without[a.seq] = &claim{seq: a.seq, from: a.from, triggered: a.id, attempt: a.attempt, subject: a.subject, until: now.Add(a.within)}
+		in.claims.without[a.seq] = &claim{seq: a.seq, from: a.from, triggered: strings.Clone(a.id), attempt: a.attempt, subject: a.subject, until: now.Add(a.within)}
 	}
 }
 

@@ -51,12 +51,11 @@ func newGivens(answering []string) *givens {
 }
 
 // give takes note that planes are given a task.
-func (in *Inbox) give(a arrival) {
+func (in *Inbox) give(a arrival, now time.Time) {
 	if a.id == "" || a.offer || bridge.Classify(a.subject) != bridge.KindTaskTriggered {
 		return
 	}
 	delete(in.givens.letGo, a.id)
-	now := time.Now()
 	in.givens.list.put(&given{
 		seq: a.seq, id: a.id, subject: a.subject, context: a.context, at: now, to: in.subscribed[a.subject], within: a.within,
 	})

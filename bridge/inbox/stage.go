@@ -107,12 +107,13 @@ func (in *Inbox) publish(a arrival) error {
 	if bridge.Classify(a.subject) != bridge.KindTaskTriggered {
 		in.passed = append(in.passed, a.seq)
 	}
-	in.give(a)
-	in.noteDelivered(&a)
+	now := time.Now()
+	in.give(a, now)
+	in.noteDelivered(&a, now)
 	of := in.metrics.of(a.from)
 	of.delivered.Inc()
 	if !a.captured.IsZero() {
-		of.delay.Observe(max(0, time.Since(a.captured).Seconds()))
+		of.delay.Observe(max(0, now.Sub(a.captured).Seconds()))
 	}
 	return nil
 }

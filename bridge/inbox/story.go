@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/ringway/ringway/bridge"
@@ -9,10 +10,13 @@ import (
 
 // about says which event a is, as far as it was read.
 func (a *arrival) about() bridge.About {
-	if a.id == "" {
-		return bridge.About{ID: a.hop, Type: a.subject}
+	switch {
+	case a.id != "":
+		return bridge.About{ID: a.id, Type: a.subject, Context: a.context}
+	case a.packed:
+		return bridge.About{ID: string(a.from) + ":" + strconv.FormatUint(a.nth, 10), Type: a.subject}
 	}
-	return bridge.About{ID: a.id, Type: a.subject, Context: a.context}
+	return bridge.About{ID: a.hop, Type: a.subject}
 }
 
 func (w *waiter) about() bridge.About {
@@ -38,11 +42,11 @@ func (in *Inbox) noteCrossed(a *arrival, e *bridge.Event, stored time.Time) {
 	in.cfg.Journal(bridge.Moment{Step: bridge.StepCrossed, At: stored, About: about, Peer: a.from, Trace: a.trace})
 }
 
-func (in *Inbox) noteDelivered(a *arrival) {
+func (in *Inbox) noteDelivered(a *arrival, now time.Time) {
 	if in.cfg.Journal == nil {
 		return
 	}
-	m := bridge.Moment{Step: bridge.StepDelivered, About: a.about(), Peer: a.from, N: in.subscribed[a.subject].size()}
+	m := bridge.Moment{Step: bridge.StepDelivered, At: now, About: a.about(), Peer: a.from, N: in.subscribed[a.subject].size()}
 	if a.again {
 		m.Step = bridge.StepReoffered
 	}

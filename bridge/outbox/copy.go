@@ -76,7 +76,7 @@ func copyOf(token string, h nats.Header, body []byte) bridge.Copy {
 
 // message returns what is sent to the target: one event as it is, or several in
 // a pack.
-func (p *parcel) message(me, to topology.StampID, packer *bridge.Packer) *nats.Msg {
+func (p *parcel) message(me, to topology.StampID) *nats.Msg {
 	first := p.items[0]
 	m := &nats.Msg{Reply: bridge.AckSubject(me, to, strconv.FormatUint(p.n, 10))}
 	if len(p.items) == 1 {
@@ -87,6 +87,6 @@ func (p *parcel) message(me, to topology.StampID, packer *bridge.Packer) *nats.M
 	for i, it := range p.items {
 		copies[i] = &it.Copy
 	}
-	m.Subject, m.Data = bridge.PackSubject(to, me, copies), packer.Pack(copies)
+	m.Subject, m.Data = bridge.PackSubject(to, me, copies), bridge.Pack(copies)
 	return m
 }

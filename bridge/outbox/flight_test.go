@@ -111,7 +111,7 @@ func TestPacksAreBoundedInBytes(t *testing.T) {
 	require.NoError(t, f.flush())
 	require.Equal(t, [][]uint64{{1, 2}, {4}, {5}, {6}}, w.seqs(), "one that is too long by itself is sent all the same")
 	for _, p := range w.sent {
-		m := p.message("me", "to", new(bridge.Packer))
+		m := p.message("me", "to")
 		require.True(t, len(p.items) == 1 || len(m.Data) <= bridge.MaxPackBytes)
 		require.LessOrEqual(t, len(m.Data), max(p.bytes, len(p.items[0].Body)))
 	}

@@ -39,7 +39,6 @@ type lane struct {
 	// owned by run
 	lastErr string
 	alone   time.Time // until then the target gets no packs
-	packer  bridge.Packer
 }
 
 // A LaneState is what a lane was doing when last looked at.
@@ -221,11 +220,11 @@ func (l *lane) settle(f *flight, a ack) (stored bool, err error) {
 		return false, a.err
 	}
 	p, err = f.settle(a.n)
+	now := time.Now()
 	for _, it := range p.items {
-		l.noteStored(it)
+		l.noteStored(it, now)
 	}
 	l.acked.Add(float64(len(p.items)))
-	now := time.Now()
 	l.ackSeconds.Observe(now.Sub(p.sent).Seconds())
 	l.lastAck.Store(now.UnixNano())
 	return true, err
@@ -236,7 +235,7 @@ const aloneFor = time.Minute
 
 func (l *lane) send(p *parcel) error {
 	if p.msg == nil {
-		p.msg = p.message(l.o.cfg.Me, l.target, &l.packer)
+		p.msg = p.message(l.o.cfg.Me, l.target)
 	}
 	l.forwarded.Add(float64(len(p.items)))
 	defer crash.At(crash.OutboxSent)

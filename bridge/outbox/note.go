@@ -65,9 +65,9 @@ func (it *item) about(me topology.StampID) bridge.About {
 	return a
 }
 
-func (l *lane) noteStored(it *item) {
+func (l *lane) noteStored(it *item, now time.Time) {
 	if l.o.cfg.Journal != nil {
-		l.o.cfg.Journal(bridge.Moment{Step: bridge.StepStored, About: it.about(l.o.cfg.Me), Peer: l.target})
+		l.o.cfg.Journal(bridge.Moment{Step: bridge.StepStored, At: now, About: it.about(l.o.cfg.Me), Peer: l.target})
 	}
 }
 

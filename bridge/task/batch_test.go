@@ -242,7 +242,7 @@ func TestWhatIsMoreThanAskedDoesNotSleep(t *testing.T) {
 	begun.Answer(Answer{Stamp: "b", Source: "p", Kind: KindStarted, Key: "1"}, start)
 	missed.Unreached("b", 0)
 	for _, task := range []*Task{begun, missed, asked} {
-		text, err := encode(task)
+		text, err := new(encoder).encode(task)
 		require.NoError(t, err)
 		b.add(text)
 	}

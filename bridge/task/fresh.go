@@ -6,13 +6,29 @@ import (
 	"time"
 )
 
+// An encoder writes tasks one behind the other into memory that they share. Its zero
+// value is ready. It is not safe for concurrent use.
+type encoder struct{ slab []byte }
+
+// How much memory is made at once, and what must be left of it to begin a task there.
+const (
+	slabSize = 32 << 10
+	slabRoom = 1 << 10
+)
+
 // encode returns t as JSON. A task that nobody has answered yet, as nearly all are
 // when they are noted, is written without reflection: it is on the way of each event.
-func encode(t *Task) ([]byte, error) {
-	if b, ok := appendFresh(make([]byte, 0, 512), t); ok {
-		return b, nil
+func (e *encoder) encode(t *Task) ([]byte, error) {
+	if cap(e.slab)-len(e.slab) < slabRoom {
+		e.slab = make([]byte, 0, slabSize)
 	}
-	return json.Marshal(t) //nolint:wrapcheck // the caller says what it was for
+	from := len(e.slab)
+	b, ok := appendFresh(e.slab, t)
+	if !ok {
+		return json.Marshal(t) //nolint:wrapcheck // the caller says what it was for
+	}
+	e.slab = b
+	return b[from:len(b):len(b)], nil
 }
 
 // appendFresh appends t as encoding/json would. It is false, and b is of no use,

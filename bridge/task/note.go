@@ -27,7 +27,7 @@ func (ts *Tasks) note(ctx context.Context, t *Task, stored func()) error {
 		stored()
 		return nil
 	}
-	b, err := encode(t)
+	b, err := ts.encoder.encode(t)
 	if err == nil {
 		ts.notes = append(ts.notes, note{t, b, ctx.Err, stored})
 	}

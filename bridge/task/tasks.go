@@ -92,6 +92,7 @@ type Tasks struct {
 	over     map[string]struct{}  // ids of the tasks that were over last
 	overIDs  []string             // the same, oldest first
 	notes    []note               // to be stored together
+	encoder  encoder              // of them
 	thinned  map[*batch]struct{}  // batches to be rewritten
 	unsure   map[string]struct{}  // ids that batches of an earlier process name, to be checked
 	orders   map[string]time.Time // ids of answers we wrote, and when

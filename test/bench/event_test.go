@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ const (
 // bodies is how many events a maker has that differ in all of their values, as those
 // of different services do: as many as one message between stamps may hold. What
 // several events have in common is smaller on a link.
-const bodies = 64
+const bodies = bridge.MaxPack
 
 // A maker makes events that differ in their id and context, which are as good as
 // random, and from one to the next in all values. It is not safe for concurrent use.
@@ -53,7 +54,10 @@ type made struct {
 // behind the big part. n counts the events of all makers that share it.
 func newMaker(tb testing.TB, size int, n *uint64) *maker { return newMakerOf(tb, size, n, eventOf) }
 
-func newMakerOf(tb testing.TB, size int, n *uint64, one func(testing.TB, int, *rand.Rand) []byte) *maker {
+// A bodyOf makes one event of about a size.
+type bodyOf func(tb testing.TB, size int, r *rand.Rand) []byte
+
+func newMakerOf(tb testing.TB, size int, n *uint64, one bodyOf) *maker {
 	tb.Helper()
 	m := &maker{n: n, rand: rand.New(rand.NewPCG(1, uint64(size)))}
 	for range bodies {
@@ -79,14 +83,14 @@ func word(r *rand.Rand, n int) string {
 }
 
 // eventOf returns an event of about size bytes: the values of a chart, of which a
-// third is words that do not repeat.
+// third is words that do not repeat, as digests and names are.
 func eventOf(tb testing.TB, size int, r *rand.Rand) []byte {
 	tb.Helper()
-	values := map[string]any{"image": "registry.example.com/sockshop/carts:" + word(r, 8)}
+	values := map[string]any{"image": "registry.example.com/sockshop/carts@sha256:" + word(r, 64)}
 	body := eventWith(tb, r, values)
 	for len(body) < size {
 		for range 1 + (size-len(body))/100 {
-			values[fmt.Sprintf("setting%04d", len(values))] = map[string]any{"name": "carts-" + word(r, 10), "replicas": r.IntN(10_000), "enabled": r.IntN(2) == 0}
+			values[fmt.Sprintf("setting%04d", len(values))] = map[string]any{"name": "carts-" + word(r, 16), "replicas": r.IntN(10_000), "enabled": r.IntN(2) == 0}
 		}
 		body = eventWith(tb, r, values)
 	}
@@ -108,8 +112,8 @@ func eventWith(tb testing.TB, r *rand.Rand, values map[string]any) []byte {
 	tb.Helper()
 	data, err := json.Marshal(map[string]any{
 		"configurationChange": map[string]any{"values": values},
-		"deployment":          map[string]any{"deploymentURIsLocal": []string{"http://carts.sockshop-dev"}, "deploymentstrategy": "direct"},
-		"labels":              map[string]string{"build": "1.2." + strconv.Itoa(r.IntN(1000)), "owner": "team"},
+		"deployment":          map[string]any{"deploymentURIsLocal": []string{"http://carts-" + word(r, 24) + ".sockshop-dev"}, "deploymentstrategy": "direct"},
+		"labels":              map[string]string{"build": "1.2." + strconv.Itoa(r.IntN(1000)), "owner": "team", "run": word(r, 32)},
 		"message":             "", "project": "sockshop", "result": "pass", "service": "carts", "stage": "dev", "status": "succeeded",
 	})
 	require.NoError(tb, err)
@@ -152,7 +156,7 @@ func numberOf(body []byte) (uint64, error) {
 }
 
 func TestMakerMakesEventsThatDiffer(t *testing.T) {
-	for name, one := range map[string]func(testing.TB, int, *rand.Rand) []byte{"values": eventOf, "opaque": opaqueOf} {
+	for name, one := range map[string]bodyOf{"values": eventOf, "opaque": opaqueOf} {
 		var n uint64
 		m := newMakerOf(t, 1024, &n, one)
 		seen := map[string]bool{}
@@ -172,35 +176,51 @@ func TestMakerMakesEventsThatDiffer(t *testing.T) {
 	}
 }
 
-// TestMadeEventsCompressLessThanReal compares the events of a maker with those that
-// were captured of Keptn's programs: what the benchmarks send must not be easier to
-// make small.
+// TestMadeEventsCompressLessThanReal compares the events of a maker with as many bytes of
+// those that were captured of Keptn's programs: what the benchmarks send must not be
+// easier to make small. The captures repeat some events, and all have one context; here
+// each is once, with ids of its own.
 func TestMadeEventsCompressLessThanReal(t *testing.T) {
-	var real []byte
+	captured := realEvents(t)
+	limit := smaller(captured)
+	require.Greater(t, limit, 1.5)
+	for _, l := range loads() {
+		var n uint64
+		m := newMaker(t, l.size, &n)
+		var all []byte
+		for len(all) < bridge.MaxPackBytes {
+			body, _ := m.next()
+			all = append(all, body...)
+		}
+		t.Logf("%s: %.1f times smaller in S2, and %.1f times all that fits a message; events of Keptn's programs %.1f times",
+			l.name, smaller(all[:len(captured)]), smaller(all), limit)
+		require.Less(t, smaller(all[:len(captured)]), limit, l.name)
+	}
+}
+
+func realEvents(t *testing.T) (out []byte) {
+	t.Helper()
 	files, err := filepath.Glob("../../../shared/fixtures/*/nats-messages.jsonl")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
+	id := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	r := rand.New(rand.NewPCG(1, 1))
+	seen := map[string]bool{}
 	for _, f := range files {
 		lines, err := os.ReadFile(f)
 		require.NoError(t, err)
 		for line := range bytes.Lines(lines) {
 			var m struct{ Data string }
 			require.NoError(t, json.Unmarshal(line, &m))
-			real = append(real, m.Data...)
+			if !seen[m.Data] {
+				out = append(out, id.ReplaceAllStringFunc(m.Data, func(string) string {
+					return word(r, 8) + "-" + word(r, 4) + "-4" + word(r, 3) + "-8" + word(r, 3) + "-" + word(r, 12)
+				})...)
+			}
+			seen[m.Data] = true
 		}
 	}
-	limit := smaller(real)
-	require.Greater(t, limit, 1.0)
-	for _, l := range loads() {
-		var n uint64
-		var made []byte
-		for m := newMaker(t, l.size, &n); len(made)+l.size < bridge.MaxPackBytes; {
-			body, _ := m.next()
-			made = append(made, body...)
-		}
-		require.Less(t, smaller(made), limit, l.name)
-		t.Logf("%s: %.1f times smaller in S2, where events of Keptn's programs are %.1f times", l.name, smaller(made), limit)
-	}
+	return out
 }
 
 func smaller(b []byte) float64 { return float64(len(b)) / float64(len(s2.Encode(nil, b))) }

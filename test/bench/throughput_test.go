@@ -18,9 +18,16 @@ type load struct {
 	name   string
 	size   int
 	window int
+	one    bodyOf
+	bar    float64 // of sourcing; 0: none
 }
 
-func loads() []load { return []load{{"1 KB", 1 << 10, 4096}, {"20 KB", 20 << 10, 1024}} }
+func loads() []load {
+	return []load{{"1 KB", 1 << 10, 4096, eventOf, 1}, {"20 KB", 20 << 10, 1024, eventOf, 1}}
+}
+
+// opaque is events that nothing makes smaller, which nothing in Keptn's does.
+func opaque() load { return load{"20 KB of random bytes", 20 << 10, 1024, opaqueOf, 0} }
 
 // full sends for d as fast as the window allows and returns how many events a
 // second arrived meanwhile, and the nanoseconds of CPU that each took on all of
@@ -90,10 +97,10 @@ func (w *way) drained(got func() int, sent int) {
 
 // BenchmarkThroughput is about as many durable events as will go.
 func BenchmarkThroughput(b *testing.B) {
-	for _, l := range loads() {
-		b.Run(fmt.Sprintf("size=%d", l.size), func(b *testing.B) {
+	for _, l := range append(loads(), opaque()) {
+		b.Run("load="+l.name, func(b *testing.B) {
 			ways := allWays(b)
-			m := newMaker(b, l.size, &counted)
+			m := newMakerOf(b, l.size, &counted, l.one)
 			var got map[string]*series
 			b.ResetTimer()
 			for range b.N {
@@ -117,7 +124,7 @@ func reportThroughput(b *testing.B, l load, got map[string]*series) {
 	for _, c := range []struct {
 		way, label string
 		bar        float64
-	}{{"sourcing", "sourcing", 1}, {"dispatch", "sourcing + dispatch", 0}, {"forward", "a bare forwarder", 0}, {"core", "core NATS", 0}} {
+	}{{"sourcing", "sourcing", l.bar}, {"dispatch", "sourcing + dispatch", 0}, {"forward", "a bare forwarder", 0}, {"core", "core NATS", 0}} {
 		if got[c.way] == nil {
 			continue
 		}

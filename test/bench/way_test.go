@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -117,7 +118,7 @@ func dispatchWay(tb testing.TB, w *world) *way {
 }
 
 // forwardWay is the least that a program between two streams does: it reads the
-// first, publishes to the second what follows at once as one message, with the
+// first, publishes to the second what follows at once as one message, compressed, with the
 // answer to a subject of its own stamp, and hands out what it reads of that. It looks
 // at no event, keeps no order, removes nothing and remembers nothing. Nothing that is
 // not in the server itself can take less.
@@ -151,11 +152,12 @@ func forwardWay(tb testing.TB, w *world) *way {
 		if meta, err := m.Metadata(); err == nil && meta.NumPending > 0 && len(pack)+len(m.Data()) < bridge.MaxPackBytes {
 			return
 		}
-		_ = source.PublishMsg(&nats.Msg{Subject: name + ".over.x", Reply: name + ".stored", Data: pack}) // what is lost is missed
+		_ = source.PublishMsg(&nats.Msg{Subject: name + ".over.x", Reply: name + ".stored", Data: s2.Encode(nil, pack)}) // what is lost is missed
 		pack = pack[:0]
 	})
 	read(second, func(m jetstream.Msg) {
-		for rest := m.Data(); len(rest) > 0; {
+		rest, err := s2.Decode(nil, m.Data())
+		for err == nil && len(rest) > 0 {
 			n, skip := binary.Uvarint(rest)
 			end := skip + int(n) //nolint:gosec // as written above
 			_ = target.Publish(name+".out.x", rest[skip:end])
