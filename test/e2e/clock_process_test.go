@@ -72,6 +72,7 @@ func TestWrongClock(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds Go's library anew")
 	}
+	t.Parallel()
 	const hour = time.Hour
 	all := prepareProcesses(t, clockBinary(t), separate)
 	all["wss"].clock(-hour)

@@ -86,6 +86,9 @@ func (s *pulse) balanced(t *testing.T) {
 // The link servers of the other hubs restart by themselves, one after the
 // other; no client notices, and no event is lost or comes twice.
 func TestHubsAndLeavesComeAndGoLive(t *testing.T) {
+	if beside(t) {
+		return
+	}
 	big := grown()
 	f := fed.Prepare(t, big, often)
 	require.NoError(t, f.SetTopology([]byte(world)))

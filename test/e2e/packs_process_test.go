@@ -61,6 +61,7 @@ func (r *packTrial) packs() (events, answers int) {
 // stored and not answered comes again in other packs. Nothing is lost, and nothing
 // comes twice or out of order.
 func TestKilledReceiverOfPacks(t *testing.T) {
+	t.Parallel()
 	r := &packTrial{trial: newTrial(t)}
 	hub := r.all["hub"]
 	require.Eventually(t, func() bool { // the canary has told that hub reads packs

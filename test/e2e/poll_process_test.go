@@ -123,6 +123,7 @@ func (c *crew) poller(api string) (*service, *standin.ControlPlane) {
 // of some sequences, comes back, and then the next one is. Nothing is lost or done
 // twice, and no client ends.
 func TestReplicasServePlanesThatPoll(t *testing.T) {
+	t.Parallel()
 	c := prepareCrew(t, newBinary(t), 3)
 	rest, k := c.poller("{name: keptn, stamp: control, api: {services: {shipyard-controller: %q}}}")
 	c.start()

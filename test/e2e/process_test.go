@@ -316,6 +316,7 @@ func (r *trial) answer(name string, p *plane) {
 // TestKilledGatewayLosesNothing: separate processes, each killed with events on
 // their way, and every event arrives.
 func TestKilledGatewayLosesNothing(t *testing.T) {
+	t.Parallel()
 	r := newTrial(t)
 	r.killEach()
 	for _, got := range []*plane{r.hub, r.wss} {
@@ -331,6 +332,7 @@ func TestKilledGatewayLosesNothing(t *testing.T) {
 // TestKilledGatewayRepeatsNothing: the same, and no event arrives twice or out
 // of order; markers sent last are the last to arrive.
 func TestKilledGatewayRepeatsNothing(t *testing.T) {
+	t.Parallel()
 	r := newTrial(t)
 	r.killEach()
 	r.publish()

@@ -93,6 +93,9 @@ func TestReplicasServeAsOne(t *testing.T) {
 // TestPlaneAtAnotherReplica: the active replica knows the clients of the others.
 // A plane that ends before it has answered is missed, wherever it was.
 func TestPlaneAtAnotherReplica(t *testing.T) {
+	if beside(t) {
+		return
+	}
 	f := fed.New(t, tripled)
 	explain(t, f, "tls")
 	standby := f.Replica("tls", (f.Active("tls")+1)%3).Gateway().ClientURL()
@@ -121,6 +124,9 @@ func TestPlaneAtAnotherReplica(t *testing.T) {
 // TestPlaneAtAReplicaThatStops: its connection ends before the replica does. What
 // it had not answered comes before what is given to the next one.
 func TestPlaneAtAReplicaThatStops(t *testing.T) {
+	if beside(t) {
+		return
+	}
 	f := fed.New(t, tripled)
 	explain(t, f, "tls")
 	active := f.Active("tls")

@@ -34,6 +34,9 @@ func burstSize(t *testing.T) int {
 // off. The plane is at the gateway, and at a NATS that was there before and cuts
 // off whoever has 4 MB pending.
 func TestBurstIntoASlowPlane(t *testing.T) {
+	if beside(t) {
+		return
+	}
 	t.Run("embedded", func(t *testing.T) {
 		f := fed.New(t, world)
 		got := slowPlane(t, f, strings.TrimPrefix(f.Stamp("tls").URL(), "nats://"))

@@ -19,6 +19,7 @@ import (
 // arrives. What it confirms in the first moments after a start may not, before
 // the first replica hears its clients: docs/replicas.md.
 func TestAllReplicasStopAtOnce(t *testing.T) {
+	t.Parallel()
 	c := newCrew(t)
 	c.whole()
 	c.active()

@@ -34,6 +34,7 @@ func (p *process) taken(n int) {
 // is killed again and again while it takes over what was published before, and
 // more is published. Every event arrives once, in order.
 func TestKilledWhileTakingOver(t *testing.T) {
+	t.Parallel()
 	k := newKeptnNATS(t, func(*server.Options) {})
 	k.stream(t)
 	all := prepareProcesses(t, newBinary(t), strings.Replace(separate, "roles: [control],", fmt.Sprintf(

@@ -126,6 +126,9 @@ func (k *keptnNATS) unlinked(t *testing.T, f *fed.Fed) {
 // order, also where more is published meanwhile; and what we delivered there is
 // not taken for it.
 func TestPublishedWhileAway(t *testing.T) {
+	if beside(t) {
+		return
+	}
 	for _, replicas := range []int{1, 3} {
 		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
 			k := newKeptnNATS(t, func(*server.Options) {})
