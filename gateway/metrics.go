@@ -45,5 +45,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 func (g *Gateway) onLink(node.LinkState) {
 	if p := g.bridge.Load(); p != nil {
 		p.outbox.LinksChanged()
+		p.asker.LinksChanged()
 	}
 }

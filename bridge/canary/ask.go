@@ -29,6 +29,11 @@ const (
 	// grain is how long questions that are due are collected: one wake-up
 	// sends them all.
 	grain = 20 * time.Millisecond
+	// After a start and a change of links, peers from which there is no good answer
+	// yet are asked again soon, for some time: a way opens in a moment, and what a
+	// peer says decides how events are sent to it.
+	soonEvery = 500 * time.Millisecond
+	soonFor   = 3 * time.Second
 )
 
 // AskConfig is what an Asker needs. All fields but Metrics are required.
@@ -48,9 +53,11 @@ type Asker struct {
 	name    string // of this process, for answers to find it
 	metrics *metrics
 	kicked  chan struct{} // one place: the peers may have changed
+	linked  chan struct{} // one place: links have changed
 
-	mu    sync.Mutex // guards the following field
+	mu    sync.Mutex // guards the following fields
 	peers map[topology.StampID]*record
+	eager time.Time // until then, who does not answer is asked again soon
 }
 
 // NewAsker checks cfg and returns an Asker that does nothing until Run.
@@ -63,7 +70,7 @@ func NewAsker(cfg AskConfig) (*Asker, error) {
 	}
 	a := &Asker{
 		cfg: cfg, name: strings.ToLower(rand.Text()),
-		kicked: make(chan struct{}, 1), peers: map[topology.StampID]*record{},
+		kicked: make(chan struct{}, 1), linked: make(chan struct{}, 1), peers: map[topology.StampID]*record{},
 	}
 	a.metrics = newMetrics(cfg.Metrics, a.Peers)
 	return a, nil
@@ -79,6 +86,7 @@ func (a *Asker) Run(ctx context.Context, ready func()) error {
 	defer a.forget()
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
 	a.meet(time.Now())
+	a.hurry(time.Now(), false)
 	ready()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -88,6 +96,9 @@ func (a *Asker) Run(ctx context.Context, ready func()) error {
 			return nil
 		case <-a.kicked:
 			a.meet(time.Now())
+			timer.Reset(0)
+		case <-a.linked:
+			a.hurry(time.Now(), true)
 			timer.Reset(0)
 		case now := <-timer.C:
 			timer.Reset(a.round(now))
@@ -100,6 +111,27 @@ func (a *Asker) Refresh() {
 	select {
 	case a.kicked <- struct{}{}:
 	default: // on its way
+	}
+}
+
+// LinksChanged asks the peers again that have not answered. Call it when a link goes up
+// or down.
+func (a *Asker) LinksChanged() {
+	select {
+	case a.linked <- struct{}{}:
+	default: // on its way
+	}
+}
+
+// hurry has those asked soon who do not answer, atOnce without a pause before.
+func (a *Asker) hurry(now time.Time, atOnce bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.eager = now.Add(soonFor)
+	for _, r := range a.peers {
+		if atOnce && r.silent() {
+			r.due = now
+		}
 	}
 }
 
@@ -170,6 +202,9 @@ func (a *Asker) round(now time.Time) time.Duration {
 		if !r.due.After(now) {
 			a.send(id, r.ask(now, a.name))
 			r.due = now.Add(a.cfg.Interval*9/10 + mrand.N(a.cfg.Interval/5+1)) //nolint:gosec // jitter
+		}
+		if soon := now.Add(soonEvery); r.silent() && now.Before(a.eager) && soon.Before(r.due) {
+			r.due = soon
 		}
 		next = min(next, r.due.Sub(now))
 	}

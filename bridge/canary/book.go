@@ -85,6 +85,9 @@ type asked struct {
 // A trip is what one answer says of the clocks.
 type trip struct{ rtt, offset time.Duration }
 
+// silent reports whether the last question has failed, or none was answered yet.
+func (r *record) silent() bool { return r.Err != "" || r.Last.IsZero() }
+
 // ask makes the next question.
 func (r *record) ask(now time.Time, asker string) question {
 	r.n++

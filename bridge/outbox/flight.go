@@ -62,6 +62,7 @@ type flight struct {
 	flying  map[uint64]*parcel // by their numbers
 	fifo    []*parcel          // in order of sending; settled ones are skipped
 	loading *parcel            // not sent yet; nil: none
+	flushed time.Time          // when a parcel was last sent
 	added   uint64             // how many items were
 	n       int
 	bytes   int
@@ -122,10 +123,25 @@ func (f *flight) flush() error {
 		return nil
 	}
 	f.loading = nil
-	p.sent, p.n = time.Now(), p.number()
+	f.flushed = time.Now()
+	p.sent, p.n = f.flushed, p.number()
 	f.flying[p.n] = p
 	f.fifo = append(f.fifo, p)
 	return f.send(p)
+}
+
+// packWait is how fast parcels that are not full follow each other: what has come waits
+// for so long, at most, for what is to follow. An event that comes by itself does not
+// wait.
+const packWait = time.Millisecond
+
+// wait returns for how long what is being loaded can wait for others. more reports that
+// they follow at once, which from a stream is within microseconds.
+func (f *flight) wait(more bool) time.Duration {
+	if more {
+		return packWait
+	}
+	return packWait - time.Since(f.flushed)
 }
 
 // settle takes note that the parcel with number n is stored, and loads the

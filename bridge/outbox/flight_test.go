@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -254,4 +255,20 @@ func (x *flightTrial) settle(t *testing.T, n uint64) error {
 	got, err := x.f.settle(n)
 	require.Same(t, p, got)
 	return err
+}
+
+// TestParcelsDoNotChaseEachOther: what comes by itself goes at once; what comes right
+// behind a parcel waits for others for a moment, and what has others behind it as well.
+func TestParcelsDoNotChaseEachOther(t *testing.T) {
+	t.Parallel()
+	f := newFlight(bridge.MaxPack, func(*parcel) error { return nil })
+	require.NoError(t, f.add(parcelItem(1, "a", 1)))
+	require.Negative(t, f.wait(false))
+	require.Equal(t, packWait, f.wait(true))
+	require.NoError(t, f.flush())
+	require.NoError(t, f.add(parcelItem(2, "b", 1)))
+	f.flushed = time.Now().Add(time.Minute) // as if it were now, for as long as this takes
+	require.Positive(t, f.wait(false))
+	f.flushed = time.Now().Add(-packWait)
+	require.LessOrEqual(t, f.wait(false), time.Duration(0))
 }

@@ -116,10 +116,6 @@ func (l *lane) enter(holding bool) {
 	l.o.metrics.holding.WithLabelValues(string(l.target)).Set(boolGauge(holding))
 }
 
-// packWait is how long what has come waits, at most, for what is to follow at
-// once. What is read from a stream follows within microseconds.
-const packWait = time.Millisecond
-
 // direct sends what comes until the target fails to answer or ctx ends, and
 // returns what is not settled by then.
 func (l *lane) direct(ctx context.Context) []*item {
@@ -160,19 +156,20 @@ func (l *lane) direct(ctx context.Context) []*item {
 		case a := <-l.acks:
 			_, err = l.settle(f, a)
 		case <-late.C:
+			err = f.flush()
 		case now := <-tick.C:
 			f.most = l.most()
 			if f.overdue(now, l.o.cfg.AckTimeout) {
 				err = errNoAnswer
 			}
 		}
-		if err == nil {
-			switch {
-			case !more || f.loading == nil:
+		if err == nil && f.loading != nil {
+			switch wait := f.wait(more); {
+			case wait <= 0:
 				err = f.flush()
 			case f.loading != timed:
 				timed = f.loading
-				late.Reset(packWait)
+				late.Reset(wait)
 			}
 		}
 		if err != nil {
