@@ -104,7 +104,7 @@ func BenchmarkThroughput(b *testing.B) {
 			var got map[string]*series
 			b.ResetTimer()
 			for range b.N {
-				got = takeTurns(ways, 5, func(w *way, s *series) {
+				got = takeTurns(ways, 9, func(w *way, s *series) {
 					n, cpu := w.full(m, l, 1500*time.Millisecond)
 					s.perSecond, s.cpu = append(s.perSecond, n), append(s.cpu, cpu)
 				})
