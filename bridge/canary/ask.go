@@ -30,10 +30,16 @@ const (
 	// sends them all.
 	grain = 20 * time.Millisecond
 	// After a start and a change of links, peers from which there is no good answer
-	// yet are asked again soon, for some time: a way opens in a moment, and what a
-	// peer says decides how events are sent to it.
+	// are asked between times, for some time: a way opens in a moment, and what a
+	// peer says decides how events are sent to it. That nobody answers such a
+	// question is no loss.
 	soonEvery = 500 * time.Millisecond
 	soonFor   = 3 * time.Second
+	// soonMost bounds these questions to one peer, where links come and go all the
+	// time. One more is allowed with each of the others.
+	soonMost = 10
+	// soonSpread is over which time they are spread.
+	soonSpread = 100 * time.Millisecond
 )
 
 // AskConfig is what an Asker needs. All fields but Metrics are required.
@@ -85,8 +91,12 @@ func (a *Asker) Run(ctx context.Context, ready func()) error {
 	}
 	defer a.forget()
 	defer func() { _ = sub.Unsubscribe() }() // the connection may be closed already
+	select {
+	case <-a.linked: // of a time before this run
+	default:
+	}
 	a.meet(time.Now())
-	a.hurry(time.Now(), false)
+	a.hurry(time.Now())
 	ready()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -98,8 +108,8 @@ func (a *Asker) Run(ctx context.Context, ready func()) error {
 			a.meet(time.Now())
 			timer.Reset(0)
 		case <-a.linked:
-			a.hurry(time.Now(), true)
-			timer.Reset(0)
+			a.hurry(time.Now())
+			timer.Reset(grain)
 		case now := <-timer.C:
 			timer.Reset(a.round(now))
 		}
@@ -123,15 +133,13 @@ func (a *Asker) LinksChanged() {
 	}
 }
 
-// hurry has those asked soon who do not answer, atOnce without a pause before.
-func (a *Asker) hurry(now time.Time, atOnce bool) {
+// hurry has those asked soon who do not answer.
+func (a *Asker) hurry(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.eager = now.Add(soonFor)
 	for _, r := range a.peers {
-		if atOnce && r.silent() {
-			r.due = now
-		}
+		r.askSoon(now.Add(mrand.N(soonSpread))) //nolint:gosec // jitter
 	}
 }
 
@@ -175,8 +183,8 @@ func (a *Asker) meet(now time.Time) {
 	for id, is := range want {
 		if is && a.peers[id] == nil {
 			a.peers[id] = &record{
-				Peer: Peer{Stamp: id, Since: now},
-				due:  now.Add(mrand.N(spread)), //nolint:gosec // jitter
+				Peer: Peer{Stamp: id, Since: now}, extra: soonMost,
+				due: now.Add(mrand.N(spread)), //nolint:gosec // jitter
 			}
 		}
 	}
@@ -199,14 +207,22 @@ func (a *Asker) round(now time.Time) time.Duration {
 	next := a.cfg.Interval
 	for id, r := range a.peers {
 		a.metrics.lose(id, r.expire(now.Add(-patience)))
-		if !r.due.After(now) {
-			a.send(id, r.ask(now, a.name))
+		switch {
+		case !r.due.After(now):
+			r.extra = min(r.extra+1, soonMost)
+			a.send(id, r.ask(now, a.name, false))
 			r.due = now.Add(a.cfg.Interval*9/10 + mrand.N(a.cfg.Interval/5+1)) //nolint:gosec // jitter
+		case !r.soon.IsZero() && !r.soon.After(now):
+			r.extra--
+			a.send(id, r.ask(now, a.name, true))
 		}
-		if soon := now.Add(soonEvery); r.silent() && now.Before(a.eager) && soon.Before(r.due) {
-			r.due = soon
+		if now.Before(a.eager) {
+			r.askSoon(now)
 		}
 		next = min(next, r.due.Sub(now))
+		if !r.soon.IsZero() {
+			next = min(next, r.soon.Sub(now))
+		}
 	}
 	return max(next, grain)
 }

@@ -68,6 +68,9 @@ type record struct {
 	Peer
 
 	due    time.Time // of the next question
+	soon   time.Time // of one before that; zero: there is none
+	extra  int       // how many of these may be asked
+	last   time.Time // when it was last asked
 	n      uint64
 	open   []asked // without an answer, oldest first
 	lost   [window]bool
@@ -78,8 +81,9 @@ type record struct {
 
 // asked is a question without an answer.
 type asked struct {
-	n  uint64
-	at time.Time
+	n    uint64
+	at   time.Time
+	soon bool // it is no loss if nobody answers
 }
 
 // A trip is what one answer says of the clocks.
@@ -88,14 +92,25 @@ type trip struct{ rtt, offset time.Duration }
 // silent reports whether the last question has failed, or none was answered yet.
 func (r *record) silent() bool { return r.Err != "" || r.Last.IsZero() }
 
-// ask makes the next question.
-func (r *record) ask(now time.Time, asker string) question {
-	r.n++
-	if len(r.open) == maxOpen {
-		r.open = r.open[1:]
-		r.count(true)
+// askSoon has a peer asked before it is due, if it is silent, not sooner than at a time
+// and some time after the last question.
+func (r *record) askSoon(at time.Time) {
+	if first := r.last.Add(soonEvery); first.After(at) {
+		at = first
 	}
-	r.open = append(r.open, asked{n: r.n, at: now})
+	if r.n > 0 && r.silent() && r.extra > 0 && at.Before(r.due) && (r.soon.IsZero() || at.Before(r.soon)) {
+		r.soon = at
+	}
+}
+
+// ask makes the next question.
+func (r *record) ask(now time.Time, asker string, soon bool) question {
+	r.n++
+	r.last, r.soon = now, time.Time{}
+	if len(r.open) == maxOpen {
+		r.lose()
+	}
+	r.open = append(r.open, asked{n: r.n, at: now, soon: soon})
 	return question{N: r.n, Asker: asker, Asked: now.UnixNano()}
 }
 
@@ -110,7 +125,7 @@ func (r *record) take(now time.Time, a answer) bool {
 		r.Hash, r.Version, r.Packs, r.Hold, r.Err = a.Hash, a.Version, a.Packs, a.Hold, a.Err
 		r.count(a.Err != "")
 		if a.Err == "" {
-			r.Last = now
+			r.Last, r.soon = now, time.Time{}
 		}
 		r.measure(q.at, now, a)
 		return true
@@ -142,24 +157,29 @@ func (r *record) measure(at, now time.Time, a answer) {
 
 // refuse notes that there is no way to the peer: whatever is open is lost.
 func (r *record) refuse(why string) (lost int) {
-	lost = len(r.open)
-	for range r.open {
-		r.count(true)
-	}
-	r.open = r.open[:0]
-	if lost > 0 {
+	for len(r.open) > 0 {
+		lost += r.lose()
 		r.Err = why
 	}
 	return lost
 }
 
+// lose gives up the oldest question that has no answer, and returns how many were lost.
+func (r *record) lose() int {
+	q := r.open[0]
+	r.open = r.open[1:]
+	if q.soon {
+		return 0
+	}
+	r.count(true)
+	return 1
+}
+
 // expire gives up what was asked before limit.
 func (r *record) expire(limit time.Time) (lost int) {
 	for len(r.open) > 0 && r.open[0].at.Before(limit) {
-		r.open = r.open[1:]
-		r.count(true)
+		lost += r.lose()
 		r.Err = "no answer in time"
-		lost++
 	}
 	return lost
 }

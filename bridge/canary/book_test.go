@@ -27,7 +27,7 @@ func TestDelaysAndClockFromFourTimes(t *testing.T) {
 			t.Parallel()
 			now := time.Now()
 			r := &record{Peer: Peer{Since: now}}
-			q := r.ask(now, "x")
+			q := r.ask(now, "x", false)
 			now = now.Add(tc.out + tc.held + tc.back)
 			require.True(t, r.take(now, reply(q, tc.offset, tc.out, tc.held)))
 			require.Equal(t, tc.out+tc.back, r.RTT)
@@ -49,7 +49,7 @@ func TestOneWayDelay(t *testing.T) {
 	now := time.Now()
 	r := &record{}
 	go1 := func(out, back time.Duration) {
-		q := r.ask(now, "x")
+		q := r.ask(now, "x", false)
 		now = now.Add(out + back)
 		require.True(t, r.take(now, reply(q, ahead, out, 0)))
 	}
@@ -65,7 +65,7 @@ func TestLossOverTheLastQuestions(t *testing.T) {
 	now := time.Now()
 	r := &record{Peer: Peer{Since: now}}
 	for range window {
-		r.ask(now, "x")
+		r.ask(now, "x", false)
 		now = now.Add(time.Second)
 	}
 	require.Equal(t, window-1, r.expire(now.Add(-time.Second)))
@@ -75,7 +75,7 @@ func TestLossOverTheLastQuestions(t *testing.T) {
 	require.Equal(t, window, r.Of)
 	require.Equal(t, time.Minute, r.Age(now), "it never got through")
 	for range window {
-		require.True(t, r.take(now, reply(r.ask(now, "x"), 0, 0, 0)))
+		require.True(t, r.take(now, reply(r.ask(now, "x", false), 0, 0, 0)))
 	}
 	require.Equal(t, 0, r.Lost)
 	require.Equal(t, window, r.Of)
@@ -83,7 +83,7 @@ func TestLossOverTheLastQuestions(t *testing.T) {
 	require.Zero(t, r.Age(now))
 
 	// A store that does not answer there is as bad as no way.
-	a := reply(r.ask(now, "x"), 0, 0, 0)
+	a := reply(r.ask(now, "x", false), 0, 0, 0)
 	a.Err = "no leader"
 	require.True(t, r.take(now.Add(time.Second), a))
 	require.Equal(t, now, r.Last)
@@ -95,9 +95,9 @@ func TestQuestionsAreBounded(t *testing.T) {
 	t.Parallel()
 	r := &record{}
 	now := time.Now()
-	first := r.ask(now, "x")
+	first := r.ask(now, "x", false)
 	for range 2 * maxOpen {
-		r.ask(now, "x")
+		r.ask(now, "x", false)
 	}
 	require.Len(t, r.open, maxOpen)
 	require.False(t, r.take(now, reply(first, 0, 0, 0)))

@@ -48,6 +48,7 @@ func readMessage(subject string, h nats.Header, body []byte, seq uint64) []arriv
 	if !packed {
 		return []arrival{read(subject, h, body, seq)}
 	}
+	from = topology.StampID(strings.Clone(string(from))) // else what waits would keep the subject
 	copies, err := bridge.Unpack(keys, body)
 	if err != nil {
 		return []arrival{{

@@ -2,9 +2,12 @@ package inbox
 
 import (
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ringway/ringway/bridge"
 )
 
 // TestKeptBodyKeepsNothingElse: an event that waits must not keep in memory all that it
@@ -19,4 +22,15 @@ func TestKeptBodyKeepsNothingElse(t *testing.T) {
 	require.True(t, ok)
 	clear(pack)
 	require.Equal(t, "the key the body the id the context", a.key+" "+string(a.body)+" "+a.id+" "+a.context)
+}
+
+// TestArrivalsDoNotKeepTheirSubject: that of a pack names all of its events.
+func TestArrivalsDoNotKeepTheirSubject(t *testing.T) {
+	t.Parallel()
+	c := bridge.Copy{Key: bridge.KeyOf("1", "", ""), Subject: "x", Captured: time.Unix(1, 0), Mode: bridge.ModeWait, Body: []byte("{}")}
+	wire := []byte(bridge.PackSubject("b", "from", []*bridge.Copy{&c}))
+	all := readMessage(unsafe.String(&wire[0], len(wire)), nil, bridge.Pack([]*bridge.Copy{&c}), 1)
+	require.Len(t, all, 1)
+	clear(wire)
+	require.Equal(t, "from from", string(all[0].from)+" "+string(all[0].origin))
 }
