@@ -210,6 +210,7 @@ type Tap struct {
 	t    testing.TB
 	sub  *nats.Subscription
 	conn *nats.Conn
+	wait time.Duration
 }
 
 // Tap subscribes in a stamp, in a queue group if queue is not empty.
@@ -220,13 +221,19 @@ func (f *Fed) Tap(stamp topology.StampID, subject, queue string) *Tap {
 	require.NoError(f.t, err)
 	require.NoError(f.t, sub.SetPendingLimits(-1, -1))
 	require.NoError(f.t, nc.Flush())
-	return &Tap{t: f.t, sub: sub, conn: nc}
+	return &Tap{t: f.t, sub: sub, conn: nc, wait: Patience}
+}
+
+// Patient has the tap wait for d for a message, in place of Patience.
+func (p *Tap) Patient(d time.Duration) *Tap {
+	p.wait = d
+	return p
 }
 
 // Next waits for a message.
 func (p *Tap) Next() *nats.Msg {
 	p.t.Helper()
-	m, err := p.sub.NextMsg(Patience)
+	m, err := p.sub.NextMsg(p.wait)
 	require.NoError(p.t, err)
 	return m
 }
