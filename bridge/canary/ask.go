@@ -100,6 +100,7 @@ func (a *Asker) Run(ctx context.Context, ready func()) error {
 	ready()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var next time.Time // when timer fires
 	for {
 		select {
 		case <-ctx.Done():
@@ -108,10 +109,16 @@ func (a *Asker) Run(ctx context.Context, ready func()) error {
 			a.meet(time.Now())
 			timer.Reset(0)
 		case <-a.linked:
-			a.hurry(time.Now())
-			timer.Reset(grain)
+			now := time.Now()
+			a.hurry(now)
+			if soon := now.Add(grain); soon.Before(next) { // never later: links may change all the time
+				timer.Reset(grain)
+				next = soon
+			}
 		case now := <-timer.C:
-			timer.Reset(a.round(now))
+			pause := a.round(now)
+			timer.Reset(pause)
+			next = time.Now().Add(pause)
 		}
 	}
 }

@@ -82,6 +82,22 @@ func TestSilentPeersAreAskedSoon(t *testing.T) {
 	require.LessOrEqual(t, lost.GetCounter().GetValue(), 1.0)
 }
 
+// TestLinksThatChangeAllTheTime do not keep anybody from being asked.
+func TestLinksThatChangeAllTheTime(t *testing.T) {
+	t.Parallel()
+	a, err := NewAsker(AskConfig{
+		Me: "a", Fed: natstest.StartStamp(t).Connect("fed"), Interval: time.Hour, Log: slog.New(slog.DiscardHandler),
+		Peers: func() []topology.StampID { return []topology.StampID{"b"} },
+	})
+	require.NoError(t, err)
+	natstest.Run(t, a.Run)
+	require.Eventually(t, func() bool {
+		a.LinksChanged()
+		p := a.Peers()
+		return len(p) == 1 && p[0].Lost == 1 // there is no way, as the server says
+	}, 20*time.Second, time.Millisecond)
+}
+
 // TestFlappingLinksAskNobodyAllTheTime: three hundred leaves that connect one after
 // another, and a link that comes and goes for an hour.
 func TestFlappingLinksAskNobodyAllTheTime(t *testing.T) {
