@@ -18,8 +18,8 @@ var packings = sync.Pool{New: func() any { return new(packing) }}
 // Pack returns the body of a pack as it travels: that of [AppendPack], or, where that is
 // shorter, a 2 and behind it as a block of S2 what AppendPack has behind its 1.
 //
-// What several events have in common is told once, which makes Keptn's a half to a
-// quarter as long. They pass three TLS links, four servers and a file, and a byte there
+// What several events have in common is told once, which makes Keptn's about a third
+// as long. They pass three TLS links, four servers and a file, and a byte there
 // costs more than it takes to make it less. Pack is safe for concurrent use.
 func Pack(copies []*Copy) []byte {
 	p := packings.Get().(*packing) //nolint:errcheck,forcetypeassert // see above
